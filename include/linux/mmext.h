@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * mmext - page-table entries of a driver's own
+ *
+ * The in-kernel interface: what mm/memory.c offers a driver for putting page
+ * frames into user mappings and taking them out, as a library of its own.  A
+ * documented function keeps its name and its parameters, with the prefix
+ * mmext_; what differs is said in its comment.
+ *
+ * How a driver uses it
+ *
+ *	static const struct vm_operations_struct my_vm_ops = {
+ *		MMEXT_VM_OPS,
+ *		.fault		= my_fault,
+ *		.pfn_mkwrite	= my_pfn_mkwrite,
+ *	};
+ *
+ *	static int my_mmap(struct file *file, struct vm_area_struct *vma)
+ *	{
+ *		vma->vm_ops = &my_vm_ops;
+ *		return mmext_vma_init(vma, &dev->mapping);
+ *	}
+ *
+ * From then on the VMA, and whatever fork(2), mremap(2) and splits make of it,
+ * is "the engine's", and the other functions work on it.  They refuse every
+ * other VMA.
+ *
+ * Locks, outermost first: mmap lock (or the VMA's own, in a fault); the
+ * driver's locks; i_mmap_rwsem; the page table's.
+ */
+#ifndef _LINUX_MMEXT_H
+#define _LINUX_MMEXT_H
+
+#include <linux/atomic.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+/**
+ * struct mmext_stats - what the engine did for a mapping
+ * @inserted: entries put in
+ * @cleared: entries taken out by the engine
+ * @flushes: TLB flushes by the engine
+ * @delegated: ranges handed to the kernel's own zap
+ * @retries: insertions given up because an invalidation came between
+ */
+struct mmext_stats {
+	u64 inserted;
+	u64 cleared;
+	u64 flushes;
+	u64 delegated;
+	u64 retries;
+};
+
+/**
+ * struct mmext_mapping - what the VMAs of one backing object have in common
+ * @seq: moves with every invalidation
+ * @busy: invalidations in progress
+ * @wait: look-ups that wait for @busy to fall to 0
+ * @stats: counters, one set for each CPU
+ *
+ * A driver embeds one in whatever its VMAs map and does not look into it.
+ * vma->vm_private_data points at it.
+ */
+struct mmext_mapping {
+	atomic_long_t seq;
+	atomic_t busy;
+	wait_queue_head_t wait;
+	struct mmext_stats __percpu *stats;
+};
+
+/* How mmext_zap_page_range_single() is to work. */
+#define MMEXT_ZAP_NO_DELEGATE	(1U << 0)
+
+/**
+ * struct mmext_zap_details - details of a zap
+ * @flags: MMEXT_ZAP_NO_DELEGATE: the caller holds i_mmap_rwsem in place of the
+ *	mmap lock, so what only the kernel's own zap can clear is left alone
+ *	and reported as -EAGAIN
+ */
+struct mmext_zap_details {
+	unsigned int flags;
+};
+
+/**
+ * struct mmext_pte - what an entry was when it was looked at
+ * @pfn: page frame of the address
+ * @shift: log2 of the bytes that the entry maps
+ * @write: a store does not fault
+ * @dirty: was stored to
+ * @young: was accessed
+ */
+struct mmext_pte {
+	unsigned long pfn;
+	unsigned int shift;
+	bool write : 1;
+	bool dirty : 1;
+	bool young : 1;
+};
+
+/* mapping.c: objects, invalidation, reverse mapping */
+int mmext_mapping_init(struct mmext_mapping *m);
+void mmext_mapping_destroy(struct mmext_mapping *m);
+void mmext_mapping_stats(struct mmext_mapping *m, struct mmext_stats *sum);
+void mmext_vma_open(struct vm_area_struct *vma);
+void mmext_vma_close(struct vm_area_struct *vma);
+int mmext_vma_init(struct vm_area_struct *vma, struct mmext_mapping *m);
+pgprot_t mmext_vma_prot(struct vm_area_struct *vma, bool write);
+int mmext_read_begin(struct mmext_mapping *m, unsigned long *seq);
+void mmext_invalidate_begin(struct mmext_mapping *m);
+void mmext_invalidate_end(struct mmext_mapping *m);
+int mmext_unmap_mapping_pages(struct address_space *mapping, pgoff_t start,
+			      pgoff_t nr, bool even_cows);
+int mmext_unmap_mapping_range(struct address_space *mapping,
+			      loff_t const holebegin, loff_t const holelen,
+			      int even_cows);
+
+/* insert.c */
+vm_fault_t mmext_vmf_insert_pfn(struct vm_area_struct *vma, unsigned long addr,
+				unsigned long pfn);
+vm_fault_t mmext_vmf_insert_pfn_prot(struct vm_area_struct *vma,
+				     unsigned long addr, unsigned long pfn,
+				     pgprot_t pgprot);
+vm_fault_t mmext_fault_insert_pfn(struct vm_fault *vmf, unsigned long pfn,
+				  pgprot_t pgprot, unsigned long seq);
+
+/* remap.c */
+int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
+			  unsigned long pfn, unsigned long size,
+			  pgprot_t prot);
+
+/* fault.c */
+int mmext_finish_mkwrite_fault(struct vm_fault *vmf);
+
+/* zap.c */
+int mmext_zap_vma_ptes(struct vm_area_struct *vma, unsigned long address,
+		       unsigned long size);
+int mmext_zap_page_range_single(struct vm_area_struct *vma,
+				unsigned long address, unsigned long size,
+				struct mmext_zap_details *details);
+
+/* follow.c */
+int mmext_follow_pte(struct vm_area_struct *vma, unsigned long address,
+		     struct mmext_pte *out);
+int mmext_follow_pfn(struct vm_area_struct *vma, unsigned long address,
+		     unsigned long *pfn);
+
+/*
+ * What the vm_operations_struct of every driver on the engine begins with.
+ * It is also how the engine knows its own: a VMA whose operations have another
+ * open() is not the engine's, whatever its vm_private_data holds.
+ */
+#define MMEXT_VM_OPS				\
+	.open	= mmext_vma_open,		\
+	.close	= mmext_vma_close
+
+/**
+ * mmext_vma_mapping - the mapping of a VMA
+ * @vma: any VMA that can't go away
+ *
+ * Return: what mmext_vma_init() was given, NULL if @vma is not the engine's.
+ */
+static inline struct mmext_mapping *
+mmext_vma_mapping(const struct vm_area_struct *vma)
+{
+	if (!vma->vm_ops || vma->vm_ops->open != mmext_vma_open)
+		return NULL;
+	return vma->vm_private_data;
+}
+
+#endif /* _LINUX_MMEXT_H */

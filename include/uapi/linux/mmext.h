@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * mmext - the ioctl interface of /dev/mmext
+ *
+ * The object
+ * ----------
+ * A *region* is a sparse array of pages, zero-filled on demand, that programs
+ * map with mmap(2).  Every open of /dev/mmext makes a new region, private to
+ * that open file and whoever receives the descriptor; it goes away with the
+ * last descriptor and the last mapping.  /dev/mmext0, /dev/mmext1, ... (module
+ * parameter "regions") are regions that live as long as the module and that
+ * every opener shares.
+ *
+ * No ioctl is needed: open, mmap(MAP_SHARED), touch.  A region can also be
+ * used with read(2), write(2), pread(2), pwrite(2) and lseek(2).
+ *
+ * Three things are told apart throughout:
+ *
+ *   offset   a position in the region, in bytes; what mmap(2) takes
+ *   page     the memory that backs an offset; an offset without one is a hole
+ *            and reads as zeroes
+ *   entry    what one process's page table holds for one address; dropping an
+ *            entry loses no data, the next access brings it back
+ *
+ * The rules of every call
+ * -----------------------
+ * Each call takes a pointer to a structure that begins with
+ *
+ *   __u32 size;    sizeof the structure as the program was compiled
+ *   __u32 flags;   zero, or flags of that call
+ *
+ * A structure shorter than the first published version is -EINVAL.  One that
+ * is shorter than the module's is extended with zeroes.  One that is longer
+ * is taken if what the module does not know is zero, and is -E2BIG otherwise
+ * (also beyond a page).  Members whose name begins with out_ are written by
+ * the module; what the program left in them is ignored.  Unknown flags, and
+ * reserved members that are not zero, are -EINVAL.  A flag or mode that is
+ * known but that this kernel or this build can't serve is -EOPNOTSUPP.
+ *
+ * Offsets, addresses and lengths are in bytes and are multiples of the page
+ * size, else -EINVAL.  A range that wraps is -EOVERFLOW; one that passes the
+ * end of the region is -EINVAL.  A length of 0 does nothing and returns 0.
+ *
+ * A call that works through a range advances it in the structure as it goes,
+ * whether it succeeds or not: what is left of the range is what is left to do.
+ * It returns 0 when all is done (the length is 0 then), 0 with a length that
+ * is not 0 when a signal came after some progress, and -EINTR when a signal
+ * came before any.  In the latter two cases pass the same structure again.
+ *
+ * Errors of every call: -ENOTTY the number is not one of this interface;
+ * -EFAULT the structure can't be read or written; -EINVAL, -E2BIG,
+ * -EOVERFLOW, -EOPNOTSUPP as said above; -ENODEV the region was revoked.
+ * Calls that change what offsets show (SETUP, REMAP, REVOKE, PROTECT, UNMAP
+ * with FREE) and POPULATE with WRITE need a descriptor that is open for
+ * writing, else -EBADF.
+ */
+#ifndef _UAPI_LINUX_MMEXT_H
+#define _UAPI_LINUX_MMEXT_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define MMEXT_TYPE	0xEE
+
+/* The revision of this interface, as INFO reports it. */
+#define MMEXT_ABI	1
+
+enum {
+	MMEXT_CMD_INFO = 0x00,
+	MMEXT_CMD_SETUP = 0x01,
+	MMEXT_CMD_POPULATE = 0x02,
+	MMEXT_CMD_REMAP = 0x03,
+	MMEXT_CMD_ZAP = 0x04,
+	MMEXT_CMD_UNMAP = 0x05,
+	MMEXT_CMD_REVOKE = 0x06,
+	MMEXT_CMD_PROTECT = 0x07,
+	MMEXT_CMD_LOOKUP = 0x09,
+};
+
+/* How a region is backed. */
+enum mmext_backing {
+	/* page frames, entered without a reference; get_user_pages() refuses */
+	MMEXT_BACKING_PFN = 0,
+	/* pages with references and reverse mapping: not in this release */
+	MMEXT_BACKING_PAGE = 1,
+	/* the current guest space: not in this release */
+	MMEXT_BACKING_GUEST = 2,
+};
+
+/* The memory type of a region's entries. */
+enum mmext_cache {
+	MMEXT_CACHE_WB = 0,	/* write-back, as all other memory */
+	MMEXT_CACHE_WC = 1,	/* write-combined: not in this release */
+	MMEXT_CACHE_UC = 2,	/* uncached: not in this release */
+};
+
+/* How stale translations are removed. */
+enum mmext_tlb {
+	MMEXT_TLB_KERNEL = 0,	/* by handing the range to the kernel's zap */
+	MMEXT_TLB_X86 = 1,	/* by the module, on x86 */
+	MMEXT_TLB_ARM64 = 2,	/* by the module, on arm64 */
+};
+
+/* What INFO reports in out_features. */
+#define MMEXT_FEATURE_HUGE	(1ULL << 0)	/* SETUP's HUGE takes effect */
+#define MMEXT_FEATURE_NOTIFIER	(1ULL << 1)	/* kernel has MMU notifiers */
+
+/**
+ * struct mmext_info - MMEXT_INFO: what the module and this region are
+ * @size: sizeof(struct mmext_info)
+ * @flags: 0
+ * @out_abi: MMEXT_ABI of the module
+ * @out_tlb: one of enum mmext_tlb, the one that is live
+ * @out_features: MMEXT_FEATURE_* bits
+ * @out_page_sizes: bit n set: entries of 2^n bytes can be made
+ * @out_max_offset: bytes; the end of a region that SETUP gave no length
+ * @out_length: bytes; the length of this region, 0 if it has no end
+ * @out_limit: bytes; what all regions together may hold
+ * @out_used: bytes; what all regions together hold now
+ * @out_backing: one of enum mmext_backing, of this region
+ * @out_cache: one of enum mmext_cache, of this region
+ */
+struct mmext_info {
+	__u32 size;
+	__u32 flags;
+	__u32 out_abi;
+	__u32 out_tlb;
+	__aligned_u64 out_features;
+	__aligned_u64 out_page_sizes;
+	__aligned_u64 out_max_offset;
+	__aligned_u64 out_length;
+	__aligned_u64 out_limit;
+	__aligned_u64 out_used;
+	__u32 out_backing;
+	__u32 out_cache;
+};
+#define MMEXT_INFO _IO(MMEXT_TYPE, MMEXT_CMD_INFO)
+
+/*
+ * A hint, accepted on every kernel: back aligned blocks of the region with
+ * huge pages.  MMEXT_FEATURE_HUGE says whether it has an effect.
+ */
+#define MMEXT_SETUP_HUGE	(1U << 0)
+
+/**
+ * struct mmext_setup - MMEXT_SETUP: give a region its shape
+ * @size: sizeof(struct mmext_setup)
+ * @flags: 0 or MMEXT_SETUP_HUGE
+ * @length: bytes, the region's end; 0: none
+ * @backing: one of enum mmext_backing
+ * @cache: one of enum mmext_cache
+ *
+ * Once, before the first mmap(2), read(2) or write(2) and before any other
+ * call but INFO.  A region without it has PFN backing, write-back entries and
+ * no end.
+ *
+ * Errors: -EBUSY the region has its shape already; -EINVAL @backing or @cache
+ * is not of its enum, or @length passes INFO's out_max_offset or is not a
+ * multiple of the page size; -EOPNOTSUPP a backing or memory type that can't
+ * be served; -EBADF.
+ */
+struct mmext_setup {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 length;
+	__u32 backing;
+	__u32 cache;
+};
+#define MMEXT_SETUP _IO(MMEXT_TYPE, MMEXT_CMD_SETUP)
+
+/* Make the entries writable, so that the first store takes no fault. */
+#define MMEXT_POPULATE_WRITE	(1U << 0)
+
+/**
+ * struct mmext_populate - MMEXT_POPULATE: allocate and map, without faults
+ * @size: sizeof(struct mmext_populate)
+ * @flags: 0 or MMEXT_POPULATE_WRITE
+ * @addr: user address, in a mapping of this descriptor; advanced
+ * @length: bytes; counted down
+ *
+ * Pages that are missing are allocated, charged to the caller's memory cgroup.
+ * Entries that exist stay as they are, but that WRITE makes those writable
+ * that may be.  Entries that WRITE does not ask for are read-only, and their
+ * first store is a (cheap) fault.
+ *
+ * Errors: -EFAULT the range is not inside one mapping of this descriptor, or
+ * WRITE and the mapping is not PROT_WRITE; -ENOSPC the module's limit;
+ * -ENOMEM; -EINTR; -EBADF.
+ */
+struct mmext_populate {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+};
+#define MMEXT_POPULATE _IO(MMEXT_TYPE, MMEXT_CMD_POPULATE)
+
+/* @to shows what @from shows; both hold the page until the last is dropped. */
+#define MMEXT_REMAP_ALIAS	(1U << 0)
+
+/**
+ * struct mmext_remap - MMEXT_REMAP: exchange or alias two ranges of a region
+ * @size: sizeof(struct mmext_remap)
+ * @flags: 0: the two ranges change places; MMEXT_REMAP_ALIAS: @to shows the
+ *	pages of @from, and the pages @to showed are dropped
+ * @from: offset; advanced
+ * @to: offset; advanced
+ * @length: bytes; counted down
+ *
+ * No byte is copied.  Holes move, and are aliased, as holes.  When the call
+ * returns, the next access of any process sees what was done; no access during
+ * the call sees anything but what a page showed before or shows after.  A
+ * PROTECTed offset stays protected whatever page it shows.
+ *
+ * A page that several offsets show is freed when the last of them drops it.
+ *
+ * Errors: -EINVAL the ranges overlap; -ENOMEM, with the ranges advanced to
+ * where all is done before and nothing is done after; -EINTR; -EBADF.
+ */
+struct mmext_remap {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 from;
+	__aligned_u64 to;
+	__aligned_u64 length;
+};
+#define MMEXT_REMAP _IO(MMEXT_TYPE, MMEXT_CMD_REMAP)
+
+/**
+ * struct mmext_zap - MMEXT_ZAP: drop the entries of the caller's own mapping
+ * @size: sizeof(struct mmext_zap)
+ * @flags: 0
+ * @addr: user address, in a mapping of this descriptor; advanced
+ * @length: bytes; counted down
+ *
+ * The pages stay; other processes' entries stay.
+ *
+ * Errors: -EFAULT the range is not inside one mapping of this descriptor;
+ * -EINTR.
+ */
+struct mmext_zap {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+};
+#define MMEXT_ZAP _IO(MMEXT_TYPE, MMEXT_CMD_ZAP)
+
+/* Free the pages as well: the range becomes a hole and reads as zeroes. */
+#define MMEXT_UNMAP_FREE	(1U << 0)
+/*
+ * The range goes from @offset to the end of the region; @length is 0.  The
+ * call clears the flag and sets @length, so that the structure can be passed
+ * again.
+ */
+#define MMEXT_UNMAP_TO_END	(1U << 1)
+
+/**
+ * struct mmext_unmap - MMEXT_UNMAP: drop entries in every process
+ * @size: sizeof(struct mmext_unmap)
+ * @flags: MMEXT_UNMAP_* bits
+ * @offset: offset; advanced
+ * @length: bytes; counted down
+ *
+ * Errors: -EINVAL @length is not 0 with TO_END; -EINTR; -EBADF.
+ */
+struct mmext_unmap {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+};
+#define MMEXT_UNMAP _IO(MMEXT_TYPE, MMEXT_CMD_UNMAP)
+
+/**
+ * struct mmext_revoke - MMEXT_REVOKE: take a region away for good
+ * @size: sizeof(struct mmext_revoke)
+ * @flags: 0
+ *
+ * Drops every entry in every process and frees every page.  From then on every
+ * access through a mapping is SIGBUS, and every call, read, write and mmap on
+ * any descriptor of the region is -ENODEV.  It can't be undone.
+ *
+ * Errors: -EBADF.
+ */
+struct mmext_revoke {
+	__u32 size;
+	__u32 flags;
+};
+#define MMEXT_REVOKE _IO(MMEXT_TYPE, MMEXT_CMD_REVOKE)
+
+/* The range can't be stored to; without it, it can again. */
+#define MMEXT_PROTECT_READ_ONLY	(1U << 0)
+
+/**
+ * struct mmext_protect - MMEXT_PROTECT: what may be done with a range
+ * @size: sizeof(struct mmext_protect)
+ * @flags: 0 or MMEXT_PROTECT_READ_ONLY
+ * @offset: offset; advanced
+ * @length: bytes; counted down
+ *
+ * In every process that maps the range, now and later, whatever mprotect(2)
+ * says: a store to a read-only offset is SIGSEGV, write(2) to it is -EPERM.
+ * The offset keeps its protection when REMAP gives it another page or UNMAP
+ * frees the one it had.  Each protected page costs a few bytes of kernel
+ * memory even where it is a hole.
+ *
+ * Errors: -ENOMEM; -EINTR; -EBADF.
+ */
+struct mmext_protect {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+};
+#define MMEXT_PROTECT _IO(MMEXT_TYPE, MMEXT_CMD_PROTECT)
+
+/* What an entry is, in struct mmext_entry. */
+#define MMEXT_ENTRY_PRESENT	(1U << 0)
+#define MMEXT_ENTRY_WRITABLE	(1U << 1)
+#define MMEXT_ENTRY_DIRTY	(1U << 2)
+#define MMEXT_ENTRY_YOUNG	(1U << 3)
+
+/**
+ * struct mmext_entry - one page of LOOKUP's answer
+ * @pfn: page frame number; 0 where there is no entry, and for callers without
+ *	CAP_SYS_ADMIN in the initial user namespace
+ * @flags: MMEXT_ENTRY_* bits; 0: no entry
+ * @shift: log2 of the bytes that the entry maps; 0: no entry
+ */
+struct mmext_entry {
+	__aligned_u64 pfn;
+	__u32 flags;
+	__u32 shift;
+};
+
+/**
+ * struct mmext_lookup - MMEXT_LOOKUP: read the caller's page table
+ * @size: sizeof(struct mmext_lookup)
+ * @flags: 0
+ * @addr: user address, in a mapping of this descriptor; advanced
+ * @length: bytes; counted down
+ * @entries: pointer to an array of struct mmext_entry, one for each page of
+ *	the range; advanced
+ *
+ * Faults nothing in.
+ *
+ * Errors: -EFAULT the range is not inside one mapping of this descriptor, or
+ * @entries can't be written; -EINTR.
+ */
+struct mmext_lookup {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+	__aligned_u64 entries;
+};
+#define MMEXT_LOOKUP _IO(MMEXT_TYPE, MMEXT_CMD_LOOKUP)
+
+#endif /* _UAPI_LINUX_MMEXT_H */
