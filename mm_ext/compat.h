@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every difference between kernels, and nothing else.  Included ahead of every
+ * file by the build, so that the rest reads as if there were only the newest
+ * kernel.  What a kernel has is probed (probe.sh), not told from its version.
+ */
+#ifndef _MMEXT_COMPAT_H
+#define _MMEXT_COMPAT_H
+
+/* here, since it is too late after the first include */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/version.h>
+#include <linux/mm.h>
+
+#include "probed.h"
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
+#error "mmext needs Linux 5.10 or later"
+#endif
+
+#ifndef CONFIG_64BIT
+#error "mmext needs a 64-bit kernel: it reads page-table entries in one access"
+#endif
+
+#ifndef CONFIG_MMU
+#error "mmext needs an MMU"
+#endif
+
+/* 6.3 made vm_flags const, and setting one a function */
+#ifndef MMEXT_HAVE_VM_FLAGS_SET
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+/*
+ * 6.6 made pte_mkwrite() take the VMA, for shadow stacks, and on x86 an
+ * unexported function.  None of ours is a shadow stack.
+ */
+#ifndef MMEXT_HAVE_PTE_MKWRITE_NOVMA
+static inline pte_t pte_mkwrite_novma(pte_t pte)
+{
+	return pte_mkwrite(pte);
+}
+#endif
+
+/*
+ * The kernel's own zap of a PFN mapping, for a caller that holds the mmap
+ * lock.  7.1 renamed it.
+ */
+#ifdef MMEXT_HAVE_ZAP_VMA_PTES
+#define compat_zap_pfnmap(vma, addr, size)	zap_vma_ptes(vma, addr, size)
+#elif defined(MMEXT_HAVE_ZAP_SPECIAL_VMA_RANGE)
+#define compat_zap_pfnmap(vma, addr, size) \
+	zap_special_vma_range(vma, addr, size)
+#else
+#error "mmext needs zap_vma_ptes or zap_special_vma_range, which this kernel does not export"
+#endif
+
+#endif /* _MMEXT_COMPAT_H */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the engine share, and what module init needs of them.
+ */
+#ifndef _MMEXT_ENGINE_H
+#define _MMEXT_ENGINE_H
+
+#include <linux/delay.h>
+#include <linux/mmext.h>
+#include <linux/mmu_notifier.h>
+#include <linux/moduleparam.h>
+
+#include "tlb.h"
+
+#define mmext_count(m, what, n) this_cpu_add((m)->stats->what, n)
+
+/* mapping.c */
+long mmext_live_vmas(void);
+bool mmext_seq_current(struct mmext_mapping *m, unsigned long seq);
+bool mmext_range_in_vma(struct vm_area_struct *vma, unsigned long addr,
+			unsigned long size);
+
+/* delegate.c */
+void mmext_delegate_vma(struct vm_area_struct *vma, unsigned long addr,
+			unsigned long size);
+void mmext_delegate_mapping(struct address_space *mapping, pgoff_t start,
+			    pgoff_t nr, bool even_cows);
+
+/*
+ * Must the kernel's own zap do the clearing?  Yes where the engine has no
+ * flush, and where somebody else mirrors the page tables: the calls that tell
+ * a mirror are not exported, and after a clearing of ours the kernel's zap
+ * would find nothing and tell nobody.
+ *
+ * Context: the mmap lock, a VMA lock or an i_mmap_rwsem of the mm.  To register
+ * a notifier takes all of these for write, so the answer holds as long.
+ */
+static inline bool mmext_needs_kernel(struct mm_struct *mm)
+{
+	return !mmext_tlb_native() || mm_has_notifiers(mm);
+}
+
+/* Knobs of the test build: make a race as wide as a test wants it. */
+#ifdef MMEXT_TEST
+extern unsigned int mmext_test_flush_delay_us;
+
+static inline void mmext_test_delay(unsigned int us)
+{
+	if (us)
+		usleep_range(us, us + 100);
+}
+
+#define mmext_test_flush_gap() mmext_test_delay(mmext_test_flush_delay_us)
+#else
+#define mmext_test_flush_gap() do { } while (0)
+#endif
+
+#endif /* _MMEXT_ENGINE_H */

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Putting one page frame into a VMA, from a fault handler.
+ */
+#include <linux/export.h>
+
+#include "engine.h"
+#include "pgtable.h"
+
+static vm_fault_t insert_pfn(struct vm_area_struct *vma, struct vm_fault *vmf,
+			     unsigned long addr, unsigned long pfn,
+			     pgprot_t prot, unsigned long seq)
+{
+	struct mmext_mapping *m = mmext_vma_mapping(vma);
+	bool dirty = vmf && vmf->flags & FAULT_FLAG_WRITE;
+	vm_fault_t ret = VM_FAULT_NOPAGE;
+	struct mmext_walk w;
+	pte_t pte;
+
+	addr &= PAGE_MASK;
+	if (!mmext_pfns_possible(pfn, 1))
+		return VM_FAULT_SIGBUS;
+
+	switch (mmext_walk_lock_alloc(vma, vmf, addr, &w)) {
+	case 0:
+		break;
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	default:
+		return VM_FAULT_NOPAGE;
+	}
+
+	if (!mmext_seq_current(m, seq)) {
+		mmext_count(m, retries, 1);
+	} else if (pte_none(READ_ONCE(*w.pte))) {
+		pte = mmext_mk_pte(pfn, prot);
+		if (dirty && pte_write(pte))
+			pte = pte_mkdirty(pte_mkyoung(pte));
+		mmext_set_pte(vma->vm_mm, addr, w.pte, pte);
+		mmext_count(m, inserted, 1);
+	}
+	mmext_walk_unlock(&w);
+
+	return ret;
+}
+
+/**
+ * mmext_fault_insert_pfn - insert what a fault handler looked up
+ * @vmf: the fault, in one of the engine's VMAs
+ * @pfn: page frame that @vmf's address shows
+ * @pgprot: protection of the entry, see mmext_vma_prot()
+ * @seq: what mmext_read_begin() gave before @pfn was looked up
+ *
+ * For a driver whose objects can change what an offset shows: inserts only if
+ * no invalidation came since the look-up, and otherwise has the access tried
+ * again.  Takes the page table that the core allocated ahead of the fault.
+ *
+ * Context: from a fault handler.  Does not allocate.
+ * Return: VM_FAULT_NOPAGE, the value for the handler to return; or
+ * VM_FAULT_SIGBUS the VMA is not the engine's, or there can't be such a frame.
+ */
+vm_fault_t mmext_fault_insert_pfn(struct vm_fault *vmf, unsigned long pfn,
+				  pgprot_t pgprot, unsigned long seq)
+{
+	if (!mmext_vma_mapping(vmf->vma))
+		return VM_FAULT_SIGBUS;
+
+	return insert_pfn(vmf->vma, vmf, vmf->address, pfn, pgprot, seq);
+}
+EXPORT_SYMBOL_GPL(mmext_fault_insert_pfn);
+
+/**
+ * mmext_vmf_insert_pfn_prot - insert a page frame with a protection of its own
+ * @vma: one of the engine's
+ * @addr: user address in @vma
+ * @pfn: page frame
+ * @pgprot: protection of the entry
+ *
+ * For a fault handler whose look-up of @pfn stays true until this returns,
+ * because it never changes or because the caller holds a lock that whoever
+ * changes it takes, too.  Others want mmext_fault_insert_pfn().
+ *
+ * An entry that is there already stays.  A read-only one is made clean,
+ * whatever @pgprot says.
+ *
+ * Differs from vmf_insert_pfn_prot(): what that has BUG_ON()s for is
+ * VM_FAULT_SIGBUS; the memory type is as @pgprot says and not looked up.
+ *
+ * Context: process context, mmap lock or VMA lock.  May allocate with
+ * GFP_KERNEL.
+ * Return: VM_FAULT_NOPAGE inserted, or there was an entry, or an invalidation
+ * is in progress and the access will fault again; VM_FAULT_OOM;
+ * VM_FAULT_SIGBUS @vma is not the engine's, @addr is not in it, or there
+ * can't be such a frame.
+ */
+vm_fault_t mmext_vmf_insert_pfn_prot(struct vm_area_struct *vma,
+				     unsigned long addr, unsigned long pfn,
+				     pgprot_t pgprot)
+{
+	struct mmext_mapping *m = mmext_vma_mapping(vma);
+
+	if (!m || addr < vma->vm_start || addr >= vma->vm_end)
+		return VM_FAULT_SIGBUS;
+
+	return insert_pfn(vma, NULL, addr, pfn, pgprot,
+			  atomic_long_read(&m->seq));
+}
+EXPORT_SYMBOL_GPL(mmext_vmf_insert_pfn_prot);
+
+/**
+ * mmext_vmf_insert_pfn - insert a page frame
+ * @vma: one of the engine's
+ * @addr: user address in @vma
+ * @pfn: page frame
+ *
+ * mmext_vmf_insert_pfn_prot() with the protection of the VMA, which makes the
+ * first store a fault (pfn_mkwrite).
+ *
+ * Differs from vmf_insert_pfn() as that from its namesake.
+ *
+ * Context: as mmext_vmf_insert_pfn_prot().
+ * Return: as mmext_vmf_insert_pfn_prot().
+ */
+vm_fault_t mmext_vmf_insert_pfn(struct vm_area_struct *vma, unsigned long addr,
+				unsigned long pfn)
+{
+	return mmext_vmf_insert_pfn_prot(vma, addr, pfn, vma->vm_page_prot);
+}
+EXPORT_SYMBOL_GPL(mmext_vmf_insert_pfn);

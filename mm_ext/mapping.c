@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The objects that VMAs map: their look-ups and invalidations, and taking a
+ * range of one out of every process that maps it.
+ */
+#include <linux/export.h>
+#include <linux/interval_tree_generic.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+
+#include "engine.h"
+
+bool mmext_tlb_use_native;
+
+#ifdef MMEXT_TEST
+unsigned int mmext_test_flush_delay_us;
+module_param_named(test_flush_delay_us, mmext_test_flush_delay_us, uint, 0644);
+MODULE_PARM_DESC(test_flush_delay_us, "sleep between clearing and flushing");
+#endif
+
+/* VMAs of the engine, all mappings together; 0 when the module can go. */
+static atomic_long_t live_vmas = ATOMIC_LONG_INIT(0);
+
+long mmext_live_vmas(void)
+{
+	return atomic_long_read(&live_vmas);
+}
+
+/**
+ * mmext_tlb_init - choose how stale translations are removed
+ * @mode: "auto", "native" or "kernel"
+ *
+ * Return: 0; -EINVAL not one of these; -EOPNOTSUPP "native" where the build
+ * has no native flush.
+ */
+int mmext_tlb_init(const char *mode)
+{
+	bool native = mmext_tlb_backend != MMEXT_TLB_ID_KERNEL;
+
+	if (!strcmp(mode, "native") && !native)
+		return -EOPNOTSUPP;
+	if (!strcmp(mode, "kernel"))
+		native = false;
+	else if (strcmp(mode, "native") && strcmp(mode, "auto"))
+		return -EINVAL;
+
+	WRITE_ONCE(mmext_tlb_use_native, native);
+	return 0;
+}
+
+enum mmext_tlb_id mmext_tlb_live(void)
+{
+	return mmext_tlb_native() ? mmext_tlb_backend : MMEXT_TLB_ID_KERNEL;
+}
+
+/**
+ * mmext_mapping_init - make an object mappable
+ * @m: embedded in the driver's object
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int mmext_mapping_init(struct mmext_mapping *m)
+{
+	atomic_long_set(&m->seq, 0);
+	atomic_set(&m->busy, 0);
+	init_waitqueue_head(&m->wait);
+	m->stats = alloc_percpu(struct mmext_stats);
+	return m->stats ? 0 : -ENOMEM;
+}
+EXPORT_SYMBOL_GPL(mmext_mapping_init);
+
+/**
+ * mmext_mapping_destroy - undo mmext_mapping_init()
+ * @m: no VMA maps it any more
+ */
+void mmext_mapping_destroy(struct mmext_mapping *m)
+{
+	free_percpu(m->stats);
+	m->stats = NULL;
+}
+EXPORT_SYMBOL_GPL(mmext_mapping_destroy);
+
+/**
+ * mmext_mapping_stats - add up a mapping's counters
+ * @m: the mapping
+ * @sum: filled in; exact when nothing works on @m
+ */
+void mmext_mapping_stats(struct mmext_mapping *m, struct mmext_stats *sum)
+{
+	int cpu;
+
+	memset(sum, 0, sizeof(*sum));
+	for_each_possible_cpu(cpu) {
+		struct mmext_stats *s = per_cpu_ptr(m->stats, cpu);
+
+		sum->inserted += READ_ONCE(s->inserted);
+		sum->cleared += READ_ONCE(s->cleared);
+		sum->flushes += READ_ONCE(s->flushes);
+		sum->delegated += READ_ONCE(s->delegated);
+		sum->retries += READ_ONCE(s->retries);
+	}
+}
+EXPORT_SYMBOL_GPL(mmext_mapping_stats);
+
+/**
+ * mmext_vma_open - the open() of every driver on the engine
+ * @vma: copy of one of the engine's, by fork(2), mremap(2) or a split
+ */
+void mmext_vma_open(struct vm_area_struct *vma)
+{
+	atomic_long_inc(&live_vmas);
+}
+EXPORT_SYMBOL_GPL(mmext_vma_open);
+
+/**
+ * mmext_vma_close - the close() of every driver on the engine
+ * @vma: one of the engine's
+ */
+void mmext_vma_close(struct vm_area_struct *vma)
+{
+	atomic_long_dec(&live_vmas);
+}
+EXPORT_SYMBOL_GPL(mmext_vma_close);
+
+/**
+ * mmext_vma_init - make a VMA the engine's
+ * @vma: VMA under construction, its vm_ops set
+ * @m: what it maps
+ *
+ * Sets VM_PFNMAP, VM_DONTEXPAND and VM_DONTDUMP, and vm_private_data.  The
+ * last step of an mmap handler: once it succeeded the handler must, too.
+ *
+ * A private mapping is refused even if it is read-only, since mprotect(2) can
+ * make it writable later.
+ *
+ * Context: from an mmap handler, mmap lock for write.
+ * Return: 0; -EINVAL a private mapping, or vm_ops without MMEXT_VM_OPS or
+ * without pfn_mkwrite, or a VMA that has another kind of content.
+ */
+int mmext_vma_init(struct vm_area_struct *vma, struct mmext_mapping *m)
+{
+	const struct vm_operations_struct *ops = vma->vm_ops;
+
+	if (!m || !m->stats)
+		return -EINVAL;
+	if (!ops || ops->open != mmext_vma_open ||
+	    ops->close != mmext_vma_close || !ops->pfn_mkwrite)
+		return -EINVAL;
+	if (is_cow_mapping(vma->vm_flags))
+		return -EINVAL;
+	if (vma->vm_flags & (VM_MIXEDMAP | VM_HUGETLB))
+		return -EINVAL;
+
+	vma->vm_private_data = m;
+	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	mmext_vma_open(vma);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mmext_vma_init);
+
+static bool is_shared_writable(unsigned long flags)
+{
+	return (flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE);
+}
+
+/**
+ * mmext_vma_prot - the protection for an entry
+ * @vma: one of the engine's
+ * @write: may it be stored to without a fault
+ *
+ * vma->vm_page_prot is read-only in every VMA of the engine, since it has
+ * pfn_mkwrite.  This gives the writable twin to an insert that knows that no
+ * fault is needed, and never more than @vma allows.
+ *
+ * Return: the protection, of the memory type of @vma.
+ */
+pgprot_t mmext_vma_prot(struct vm_area_struct *vma, bool write)
+{
+	pte_t pte = pfn_pte(0, vma->vm_page_prot);
+
+	/* through an entry, since pgprot_modify() has an unexported callee */
+	if (write && is_shared_writable(vma->vm_flags))
+		pte = pte_mkwrite_novma(pte);
+	else
+		pte = pte_wrprotect(pte);
+	return __pgprot(pte_val(pte));
+}
+EXPORT_SYMBOL_GPL(mmext_vma_prot);
+
+/* Is [addr, addr + size) page-aligned and inside the VMA? */
+bool mmext_range_in_vma(struct vm_area_struct *vma, unsigned long addr,
+			unsigned long size)
+{
+	if (!PAGE_ALIGNED(addr) || !PAGE_ALIGNED(size))
+		return false;
+	return addr >= vma->vm_start && addr <= vma->vm_end &&
+	       size <= vma->vm_end - addr;
+}
+
+/*
+ * Look-up and insert as one step.
+ *
+ * A fault that finds its page, loses the CPU, and inserts after another CPU
+ * has unmapped the range and given it other pages, would bring the old page
+ * back.  So who changes what a range shows raises busy and seq first, and who
+ * inserts does so only if neither moved since before the look-up:
+ *
+ *	invalidation			fault
+ *
+ *	busy++, seq++			sample seq, busy is 0
+ *	full barrier			look the page up
+ *	read the tables, clear		publish a table
+ *	flush				full barrier
+ *	change what the range shows	table lock: busy is 0, seq is the same?
+ *	busy--				then insert
+ *
+ * Either the fault sees the raised counts, or its table and entry are there
+ * for the invalidation to see.
+ */
+
+/**
+ * mmext_read_begin - begin to look up what an address shows
+ * @m: the mapping
+ * @seq: set to what mmext_fault_insert_pfn() wants
+ *
+ * Waits for invalidations in progress, so that a look-up after it finds what
+ * they leave behind.
+ *
+ * Context: process context, sleeps.  Not between mmext_invalidate_begin() and
+ * mmext_invalidate_end() of the same mapping.
+ * Return: 0, or -EINTR if a fatal signal came.
+ */
+int mmext_read_begin(struct mmext_mapping *m, unsigned long *seq)
+{
+	for (;;) {
+		/*
+		 * seq before busy: a sample of an invalidation in progress is
+		 * then never taken for one of a finished one
+		 */
+		*seq = atomic_long_read_acquire(&m->seq);
+		if (likely(!atomic_read_acquire(&m->busy)))
+			return 0;
+		if (wait_event_killable(m->wait, !atomic_read(&m->busy)))
+			return -EINTR;
+	}
+}
+EXPORT_SYMBOL_GPL(mmext_read_begin);
+
+/* For an inserter, with the table that it is to insert into locked. */
+bool mmext_seq_current(struct mmext_mapping *m, unsigned long seq)
+{
+	/* the table, which may be new, before the counts */
+	smp_mb();
+	return likely(!atomic_read(&m->busy) &&
+		      (unsigned long)atomic_long_read(&m->seq) == seq);
+}
+
+/**
+ * mmext_invalidate_begin - begin to change what a mapping shows
+ * @m: the mapping
+ *
+ * Until mmext_invalidate_end() nothing is inserted into any VMA of @m, and
+ * faults wait.  In between the caller unmaps the range (mmext_unmap_mapping_
+ * range() or _pages(), or mmext_zap_*() under an mmap lock that it held
+ * before) and then changes it.  Invalidations may overlap in time.
+ *
+ * Context: process context.  The caller takes no mmap lock before the end:
+ * faults wait for it while they hold one.
+ */
+void mmext_invalidate_begin(struct mmext_mapping *m)
+{
+	atomic_inc(&m->busy);
+	smp_mb__after_atomic();
+	atomic_long_inc(&m->seq);
+	/* the counts before the reads of the tables */
+	smp_mb__after_atomic();
+}
+EXPORT_SYMBOL_GPL(mmext_invalidate_begin);
+
+/**
+ * mmext_invalidate_end - what the mapping shows is true again
+ * @m: the mapping
+ */
+void mmext_invalidate_end(struct mmext_mapping *m)
+{
+	/* a full barrier: what the range shows now, before busy */
+	if (atomic_dec_and_test(&m->busy) && wq_has_sleeper(&m->wait))
+		wake_up_all(&m->wait);
+}
+EXPORT_SYMBOL_GPL(mmext_invalidate_end);
+
+/* i_mmap is an interval tree by offset, whose functions are not exported. */
+static inline unsigned long vma_first(struct vm_area_struct *vma)
+{
+	return vma->vm_pgoff;
+}
+
+static inline unsigned long vma_last(struct vm_area_struct *vma)
+{
+	return vma->vm_pgoff + vma_pages(vma) - 1;
+}
+
+INTERVAL_TREE_DEFINE(struct vm_area_struct, shared.rb, unsigned long,
+		     shared.rb_subtree_last, vma_first, vma_last,
+		     static __maybe_unused, i_mmap)
+
+/* Unmap the pages from @first to @last from one VMA that shows some of them. */
+static int unmap_vma(struct vm_area_struct *vma, pgoff_t first, pgoff_t last)
+{
+	struct mmext_zap_details details = { .flags = MMEXT_ZAP_NO_DELEGATE };
+	unsigned long addr;
+
+	first = max(first, vma_first(vma));
+	last = min(last, vma_last(vma));
+	addr = vma->vm_start + ((first - vma->vm_pgoff) << PAGE_SHIFT);
+
+	return mmext_zap_page_range_single(vma, addr,
+					   (last - first + 1) << PAGE_SHIFT,
+					   &details);
+}
+
+/**
+ * mmext_unmap_mapping_pages - unmap pages of an object from every process
+ * @mapping: the address space that the VMAs are linked in
+ * @start: index of the first page
+ * @nr: number of pages, 0 to the end of the file
+ * @even_cows: also the private copies that processes made; the engine makes
+ *	none, so this matters only where the kernel does the work
+ *
+ * When this returns no CPU can reach the pages through any of the VMAs.  A
+ * fork in flight keeps none either: the child is in the tree, behind its
+ * parent, before entries are copied to it.
+ *
+ * Differs from unmap_mapping_pages(): VMAs there that are not the engine's are
+ * left alone, and the caller is told.
+ *
+ * Context: process context, may sleep.  Takes i_mmap_rwsem for read.  To change
+ * what the range shows as well, between mmext_invalidate_begin() and _end().
+ * Return: 0; -EINVAL @mapping is NULL; -EPERM there are VMAs of others, and
+ * they were left alone.
+ */
+int mmext_unmap_mapping_pages(struct address_space *mapping, pgoff_t start,
+			      pgoff_t nr, bool even_cows)
+{
+	pgoff_t last = start + nr - 1;
+	struct vm_area_struct *vma;
+	struct mmext_mapping *m = NULL;
+	bool delegate = false;
+	int ret = 0;
+
+	if (!mapping)
+		return -EINVAL;
+	if (!nr || last < start)
+		last = ULONG_MAX;
+
+	i_mmap_lock_read(mapping);
+	for (vma = i_mmap_iter_first(&mapping->i_mmap, start, last); vma;
+	     vma = i_mmap_iter_next(vma, start, last)) {
+		switch (unmap_vma(vma, start, last)) {
+		case 0:
+			break;
+		case -EAGAIN:
+			delegate = true;
+			m = mmext_vma_mapping(vma);
+			mmext_count(m, delegated, 1);
+			break;
+		default:
+			ret = -EPERM;
+			break;
+		}
+	}
+	i_mmap_unlock_read(mapping);
+
+	/* takes the lock itself; serves all that were skipped, and anew */
+	if (delegate)
+		mmext_delegate_mapping(mapping, start,
+				       last == ULONG_MAX ? 0 : nr, even_cows);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(mmext_unmap_mapping_pages);
+
+/**
+ * mmext_unmap_mapping_range - unmap a range of bytes from every process
+ * @mapping: the address space that the VMAs are linked in
+ * @holebegin: first byte; rounded down to a page
+ * @holelen: bytes; the end is rounded up to a page; 0 to the end of the file
+ * @even_cows: as for mmext_unmap_mapping_pages()
+ *
+ * Differs from unmap_mapping_range(): a negative begin or length, or a range
+ * past the largest offset, is refused where the namesake goes to the end.
+ *
+ * Context: as mmext_unmap_mapping_pages().
+ * Return: 0; -EINVAL; -EPERM as mmext_unmap_mapping_pages().
+ */
+int mmext_unmap_mapping_range(struct address_space *mapping,
+			      loff_t const holebegin, loff_t const holelen,
+			      int even_cows)
+{
+	u64 first, end;
+
+	if (holebegin < 0 || holelen < 0 || holelen > LLONG_MAX - holebegin)
+		return -EINVAL;
+
+	first = (u64)holebegin >> PAGE_SHIFT;
+	end = ((u64)holebegin + holelen + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+	return mmext_unmap_mapping_pages(mapping, first,
+					 holelen ? end - first : 0, even_cows);
+}
+EXPORT_SYMBOL_GPL(mmext_unmap_mapping_range);

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/hugetlb.h>
+#include <asm/pgalloc.h>
+
+#include "pgtable.h"
+
+/* The end of the @size block that @addr is in, but not past @end. */
+static unsigned long block_end(unsigned long addr, unsigned long end,
+			       unsigned long size)
+{
+	unsigned long next = (addr + size) & ~(size - 1);
+
+	/* the block at the top of the address space ends at 0 */
+	return next - 1 < end - 1 ? next : end;
+}
+
+/*
+ * The PMD of an address, NULL where there is none.  *next is the end of the
+ * stretch that the answer holds for.
+ */
+static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr,
+		       unsigned long end, unsigned long *next)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	*next = block_end(addr, end, PGDIR_SIZE);
+	if (pgd_none(*pgd))
+		return NULL;
+
+	p4d = p4d_offset(pgd, addr);
+	*next = block_end(addr, end, P4D_SIZE);
+	if (p4d_none(*p4d))
+		return NULL;
+
+	pud = pud_offset(p4d, addr);
+	*next = block_end(addr, end, PUD_SIZE);
+	if (pud_none(*pud) || !pud_present(*pud) || pud_leaf(*pud))
+		return NULL;
+
+	*next = block_end(addr, end, PMD_SIZE);
+	return pmd_offset(pud, addr);
+}
+
+/**
+ * mmext_walk_lock - find and lock the table of an address
+ * @mm: address space
+ * @addr: user address
+ * @end: where the caller's range ends, beyond @addr
+ * @w: filled in; @w->next in any case
+ *
+ * Context: something that keeps the upper levels; see the top of pgtable.h.
+ * Return: true with @w->pte valid and its table locked, to be given back by
+ * mmext_walk_unlock(); false if there is no table.
+ */
+bool mmext_walk_lock(struct mm_struct *mm, unsigned long addr,
+		     unsigned long end, struct mmext_walk *w)
+{
+	pmd_t *pmd, val;
+
+	w->leaf = false;
+again:
+	pmd = find_pmd(mm, addr, end, &w->next);
+	if (!pmd)
+		return false;
+
+	/* a table that is taken out meanwhile is freed after a grace period */
+	rcu_read_lock();
+	val = READ_ONCE(*pmd);
+	if (pmd_none(val) || !pmd_present(val) || pmd_leaf(val)) {
+		w->leaf = !pmd_none(val);
+		rcu_read_unlock();
+		return false;
+	}
+
+	/* both from the value that was looked at, not from what is there now */
+	w->pte = pte_offset_kernel(&val, addr);
+	w->ptl = pte_lockptr(mm, &val);
+	spin_lock(w->ptl);
+	if (likely(pmd_same(val, READ_ONCE(*pmd))))
+		return true;
+
+	spin_unlock(w->ptl);
+	rcu_read_unlock();
+	goto again;
+}
+
+void mmext_walk_unlock(struct mmext_walk *w)
+{
+	spin_unlock(w->ptl);
+	rcu_read_unlock();
+}
+
+/* Put the table in that the core allocated ahead of the fault. */
+static bool install_prealloc(struct mm_struct *mm, struct vm_fault *vmf)
+{
+	spinlock_t *ptl;
+
+	if (!vmf->prealloc_pte)
+		return false;
+
+	ptl = pmd_lock(mm, vmf->pmd);
+	if (pmd_none(*vmf->pmd)) {
+		mm_inc_nr_ptes(mm);
+		/*
+		 * The table's zeroes before the table: a lockless walker on
+		 * another CPU follows the entry without a lock, as in
+		 * pmd_install().
+		 */
+		smp_wmb();
+		pmd_populate(mm, vmf->pmd, vmf->prealloc_pte);
+		vmf->prealloc_pte = NULL;
+	}
+	spin_unlock(ptl);
+	return true;
+}
+
+static int touch_pte(pte_t *pte, unsigned long addr, void *data)
+{
+	return 0;
+}
+
+/**
+ * mmext_walk_lock_alloc - find or make, and lock, the table of an address
+ * @vma: VMA of the address
+ * @vmf: the fault this is done for, NULL outside of one
+ * @addr: user address in @vma
+ * @w: filled in
+ *
+ * In a fault the table is the one that the core allocated ahead of it, and
+ * if there is none (the table was there then, and was reclaimed since) the
+ * access is to be tried again.
+ *
+ * Context: process context, the mmap lock or the VMA's lock.  Without @vmf it
+ * allocates with GFP_KERNEL.
+ * Return: 0 with the table locked; -EAGAIN no table and none at hand; -EBUSY a
+ * larger entry stands there; -ENOMEM.
+ */
+int mmext_walk_lock_alloc(struct vm_area_struct *vma, struct vm_fault *vmf,
+			  unsigned long addr, struct mmext_walk *w)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	int err;
+
+	while (!mmext_walk_lock(mm, addr, addr + PAGE_SIZE, w)) {
+		if (w->leaf)
+			return -EBUSY;
+		if (vmf) {
+			if (!install_prealloc(mm, vmf))
+				return -EAGAIN;
+			continue;
+		}
+		err = apply_to_page_range(mm, addr, PAGE_SIZE, touch_pte, NULL);
+		if (err)
+			return err;
+	}
+	return 0;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Walking, locking and allocating page tables: the only place that does.
+ *
+ * Who keeps the levels above the PTE table while a walk is under way is the
+ * caller's to say: the mmap lock, the VMA's lock in a fault, or the
+ * i_mmap_rwsem of the VMA's file (free_pgtables() unlinks the VMA from it
+ * before it frees).  The PTE table itself can go under all of these, since
+ * MADV_DONTNEED frees empty ones from 6.14 on, so it is found, locked and
+ * looked at again, as pte_offset_map_lock() does.
+ */
+#ifndef _MMEXT_PGTABLE_H
+#define _MMEXT_PGTABLE_H
+
+#include <linux/ioport.h>
+#include <linux/mm.h>
+#include <linux/pfn.h>
+
+/**
+ * struct mmext_walk - where a walk has come to
+ * @pte: entry of the address; the table is locked while this is in use
+ * @ptl: the table's lock
+ * @next: end of what this table, or this hole in the tables, covers
+ * @leaf: a larger entry stands where the table would
+ */
+struct mmext_walk {
+	pte_t *pte;
+	spinlock_t *ptl;
+	unsigned long next;
+	bool leaf;
+};
+
+bool mmext_walk_lock(struct mm_struct *mm, unsigned long addr,
+		     unsigned long end, struct mmext_walk *w);
+void mmext_walk_unlock(struct mmext_walk *w);
+int mmext_walk_lock_alloc(struct vm_area_struct *vma, struct vm_fault *vmf,
+			  unsigned long addr, struct mmext_walk *w);
+
+/*
+ * Store an entry of ours.  arm64's set_pte_at() has an unexported callee, for
+ * tags of pages that special entries do not have.
+ */
+static inline void mmext_set_pte(struct mm_struct *mm, unsigned long addr,
+				 pte_t *ptep, pte_t pte)
+{
+	if (IS_ENABLED(CONFIG_ARM64))
+		set_pte(ptep, pte);
+	else
+		set_pte_at(mm, addr, ptep, pte);
+}
+
+/*
+ * An entry for a page frame.  Read-only means clean: mprotect(2) makes a
+ * read-only entry that is dirty writable again without a fault.
+ */
+static inline pte_t mmext_mk_pte(unsigned long pfn, pgprot_t prot)
+{
+	pte_t pte = pte_mkspecial(pfn_pte(pfn, prot));
+
+	return pte_write(pte) ? pte : pte_mkclean(pte);
+}
+
+/* Is it an entry that the engine put there, for this frame? */
+static inline bool mmext_pte_is(pte_t pte, unsigned long pfn)
+{
+	return pte_present(pte) && pte_special(pte) && pte_pfn(pte) == pfn;
+}
+
+/*
+ * Let an entry be stored to.  What the hardware may set meanwhile, accessed
+ * and (never on a read-only entry) dirty, is set here as well, so nothing of
+ * it is lost by a plain store.  The faulting CPU drops its own stale entry
+ * by the fault, another one by a fault that finds nothing to do.
+ */
+static inline void mmext_pte_relax(struct mm_struct *mm, unsigned long addr,
+				   pte_t *ptep)
+{
+	pte_t pte = pte_mkwrite_novma(pte_mkdirty(pte_mkyoung(*ptep)));
+
+	mmext_set_pte(mm, addr, ptep, pte);
+}
+
+/*
+ * An entry with address bits that the CPU does not have is an oops on the
+ * first access.
+ */
+static inline bool mmext_pfns_possible(unsigned long pfn, unsigned long nr)
+{
+	unsigned long last = iomem_resource.end >> PAGE_SHIFT;
+
+	return pfn <= last && nr - 1 <= last - pfn;
+}
+
+#endif /* _MMEXT_PGTABLE_H */

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Mapping a range of page frames at once.
+ */
+#include <linux/export.h>
+#include <linux/sched.h>
+
+#include "engine.h"
+#include "pgtable.h"
+
+/**
+ * struct remap - a range on its way into the tables
+ * @m: mapping of the VMA
+ * @mm: address space
+ * @end: end of the range
+ * @next: up to where it is in
+ * @pfn: frame of @next
+ * @prot: protection of the entries
+ * @seq: what @m's sequence was at the start
+ */
+struct remap {
+	struct mmext_mapping *m;
+	struct mm_struct *mm;
+	unsigned long end;
+	unsigned long next;
+	unsigned long pfn;
+	pgprot_t prot;
+	unsigned long seq;
+};
+
+/*
+ * Fill one table.  apply_to_page_range() calls this for a range of one page,
+ * under the table's lock; the rest of the table is a step of the pointer away.
+ */
+static int fill_table(pte_t *ptep, unsigned long addr, void *data)
+{
+	struct remap *r = data;
+	unsigned long end = min(r->end - 1, addr | ~PMD_MASK) + 1;
+	unsigned long nr = 0;
+	pte_t old, pte;
+	int err = 0;
+
+	if (!mmext_seq_current(r->m, r->seq))
+		return -EAGAIN;
+
+	for (; addr < end; addr += PAGE_SIZE, ptep++, r->pfn++) {
+		old = READ_ONCE(*ptep);
+		pte = mmext_mk_pte(r->pfn, r->prot);
+		if (pte_none(old)) {
+			mmext_set_pte(r->mm, addr, ptep, pte);
+			nr++;
+		} else if (!mmext_pte_is(old, r->pfn)) {
+			err = -EBUSY;
+			break;
+		} else if (pte_write(pte) && !pte_write(old)) {
+			mmext_pte_relax(r->mm, addr, ptep);
+		}
+	}
+	r->next = addr;
+	mmext_count(r->m, inserted, nr);
+	return err;
+}
+
+/**
+ * mmext_remap_pfn_range - map a range of page frames
+ * @vma: one of the engine's
+ * @addr: first user address, a multiple of the page size
+ * @pfn: page frame of @addr; those of the following pages follow it
+ * @size: bytes; rounded up to pages
+ * @prot: protection of the entries
+ *
+ * Entries of the range that show the right frame already are kept, and made
+ * writable if @prot is.  On failure no entry of the range before the failing
+ * page is left, whoever made it.
+ *
+ * What the frames are must stay true until this returns, as for
+ * mmext_vmf_insert_pfn_prot().
+ *
+ * Differs from remap_pfn_range(): an entry that shows another frame is -EBUSY
+ * and not a BUG; a range that is not inside @vma is refused; also under the
+ * mmap lock for read, and then any number of times.
+ *
+ * Context: process context; mmap lock.  Allocates with GFP_KERNEL.
+ * Return: 0; -EINVAL @vma is not the engine's, @addr or the range is wrong, or
+ * there can't be such frames; -EBUSY as above; -EAGAIN an invalidation of the
+ * mapping came between; -ENOMEM.
+ */
+int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
+			  unsigned long pfn, unsigned long size, pgprot_t prot)
+{
+	struct mmext_mapping *m = mmext_vma_mapping(vma);
+	struct remap r = { .m = m, .mm = vma->vm_mm, .pfn = pfn, .prot = prot };
+	int err = 0;
+
+	if (!m || !size || size > ULONG_MAX - PAGE_SIZE)
+		return -EINVAL;
+	size = PAGE_ALIGN(size);
+	if (!mmext_range_in_vma(vma, addr, size) ||
+	    !mmext_pfns_possible(pfn, size >> PAGE_SHIFT))
+		return -EINVAL;
+
+	r.next = addr;
+	r.end = addr + size;
+	r.seq = atomic_long_read(&m->seq);
+
+	while (!err && r.next < r.end) {
+		err = apply_to_page_range(r.mm, r.next, PAGE_SIZE, fill_table,
+					  &r);
+		cond_resched();
+	}
+
+	if (err && r.next > addr)
+		mmext_zap_page_range_single(vma, addr, r.next - addr, NULL);
+	return err;
+}
+EXPORT_SYMBOL_GPL(mmext_remap_pfn_range);
