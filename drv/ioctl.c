@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ioctls: one table, a row each.  The dispatcher copies the structure,
+ * checks size, tail and flags, and copies it back; a handler sees the copy.
+ */
+#include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mmext.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "../mm_ext/tlb.h"
+#include "region.h"
+
+/* Pages that one step of a long call works on between looks for a signal. */
+#define STEP_PAGES		512UL
+#define REMAP_STEP_PAGES	4096UL
+
+/* [start, start + length) of a thing that ends at @end */
+static int check_range(u64 start, u64 length, u64 end)
+{
+	if (!PAGE_ALIGNED(start) || !PAGE_ALIGNED(length))
+		return -EINVAL;
+	if (length > U64_MAX - start)
+		return -EOVERFLOW;
+	if (start + length > end)
+		return -EINVAL;
+	return 0;
+}
+
+static int check_addr(u64 addr, u64 length)
+{
+	int err = check_range(addr, length, U64_MAX);
+
+	return err ?: addr + length > TASK_SIZE ? -EFAULT : 0;
+}
+
+/*
+ * The caller's VMA that holds [addr, addr + length) and maps this file, with
+ * the mmap lock held for read; it is not held on error.
+ */
+static struct vm_area_struct *lock_vma(struct file *file, u64 addr, u64 length)
+{
+	struct mm_struct *mm = current->mm;
+	struct region *r = file->private_data;
+	struct vm_area_struct *vma;
+
+	if (mmap_read_lock_killable(mm))
+		return ERR_PTR(-EINTR);
+
+	vma = find_vma(mm, addr);
+	if (vma && vma->vm_start <= addr && length <= vma->vm_end - addr &&
+	    vma->vm_file && vma->vm_file == file &&
+	    mmext_vma_mapping(vma) == &r->map)
+		return vma;
+
+	mmap_read_unlock(mm);
+	return ERR_PTR(-EFAULT);
+}
+
+static int lock_region(struct region *r)
+{
+	if (down_write_killable(&r->lock))
+		return -EINTR;
+	if (!r->revoked)
+		return 0;
+	up_write(&r->lock);
+	return -ENODEV;
+}
+
+/*
+ * Work through a range in steps.  @step is told how many pages are left and
+ * says how many it did.  @a, and @b unless NULL, are advanced, @length counted
+ * down.
+ */
+static int in_steps(struct file *file, void *arg, u64 *a, u64 *b, u64 *length,
+		    long (*step)(struct file *file, void *arg, u64 pages))
+{
+	bool progress = false;
+
+	while (*length) {
+		long done;
+
+		if (signal_pending(current))
+			return progress ? 0 : -EINTR;
+
+		done = step(file, arg, *length >> PAGE_SHIFT);
+		if (done == -EINTR && progress)
+			return 0;
+		if (done < 0)
+			return done;
+
+		*a += (u64)done << PAGE_SHIFT;
+		if (b)
+			*b += (u64)done << PAGE_SHIFT;
+		*length -= (u64)done << PAGE_SHIFT;
+		progress = true;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int do_info(struct file *file, void *arg)
+{
+	struct region *r = file->private_data;
+	struct mmext_info *info = arg;
+
+	info->out_abi = MMEXT_ABI;
+	info->out_tlb = mmext_tlb_live();
+	info->out_features = IS_ENABLED(CONFIG_MMU_NOTIFIER) ?
+			     MMEXT_FEATURE_NOTIFIER : 0;
+	info->out_page_sizes = PAGE_SIZE;
+	info->out_max_offset = REGION_MAX_LENGTH;
+	info->out_length = READ_ONCE(r->length);
+	info->out_limit = region_limit();
+	info->out_used = region_used();
+	info->out_backing = MMEXT_BACKING_PFN;
+	info->out_cache = MMEXT_CACHE_WB;
+	return 0;
+}
+
+static int do_setup(struct file *file, void *arg)
+{
+	struct mmext_setup *s = arg;
+	int err;
+
+	err = check_range(0, s->length, REGION_MAX_LENGTH);
+	if (err)
+		return err;
+	if (s->backing > MMEXT_BACKING_GUEST || s->cache > MMEXT_CACHE_UC)
+		return -EINVAL;
+	if (s->backing != MMEXT_BACKING_PFN || s->cache != MMEXT_CACHE_WB)
+		return -EOPNOTSUPP;
+
+	return region_setup(file->private_data, s->length);
+}
+
+/*
+ * Map the pages of a stretch, as few calls as their frames' order allows.
+ * The region's lock keeps them where they are.
+ */
+static int populate_pages(struct vm_area_struct *vma, struct region *r,
+			  unsigned long addr, unsigned long nr, bool write,
+			  unsigned long *done)
+{
+	pgoff_t index = region_index(vma, addr);
+	unsigned long run_addr = addr, run_pfn = 0, run = 0, i;
+	bool run_write = false, page_write;
+	struct page *page;
+	int err = 0;
+
+	*done = 0;
+	for (i = 0; i <= nr; i++) {
+		page = NULL;
+		if (i < nr) {
+			page = region_page_alloc(r, index + i);
+			if (IS_ERR(page)) {
+				err = PTR_ERR(page);
+				page = NULL;
+			}
+		}
+		page_write = page && write && !region_read_only(r, index + i);
+
+		if (run && page && page_write == run_write &&
+		    page_to_pfn(page) == run_pfn + run) {
+			run++;
+			continue;
+		}
+		if (run) {
+			int ret = mmext_remap_pfn_range(vma, run_addr, run_pfn,
+							run << PAGE_SHIFT,
+							mmext_vma_prot(vma, run_write));
+
+			if (ret)
+				return ret;
+			*done += run;
+		}
+		if (!page)
+			break;
+		run_addr = addr + (i << PAGE_SHIFT);
+		run_pfn = page_to_pfn(page);
+		run_write = page_write;
+		run = 1;
+	}
+	return err;
+}
+
+static long populate_step(struct file *file, void *arg, u64 pages)
+{
+	struct region *r = file->private_data;
+	struct mmext_populate *p = arg;
+	struct vm_area_struct *vma;
+	unsigned long done = 0;
+	bool write = p->flags & MMEXT_POPULATE_WRITE;
+	int err;
+
+	vma = lock_vma(file, p->addr, p->length);
+	if (IS_ERR(vma))
+		return PTR_ERR(vma);
+
+	err = -EFAULT;
+	if (write && !(vma->vm_flags & VM_WRITE))
+		goto unlock;
+
+	err = -EINTR;
+	if (down_read_killable(&r->lock))
+		goto unlock;
+
+	if (r->revoked)
+		err = -ENODEV;
+	else
+		err = populate_pages(vma, r, p->addr,
+				     min_t(u64, pages, STEP_PAGES), write,
+				     &done);
+	up_read(&r->lock);
+unlock:
+	mmap_read_unlock(current->mm);
+	/* a failure after some progress comes again, at its own place */
+	return done ?: err;
+}
+
+static int do_populate(struct file *file, void *arg)
+{
+	struct mmext_populate *p = arg;
+	int err;
+
+	if (p->flags & MMEXT_POPULATE_WRITE && !(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	err = check_addr(p->addr, p->length);
+	if (err)
+		return err;
+
+	return in_steps(file, p, &p->addr, NULL, &p->length, populate_step);
+}
+
+static long remap_step(struct file *file, void *arg, u64 pages)
+{
+	struct region *r = file->private_data;
+	struct mmext_remap *m = arg;
+	unsigned long nr = min_t(u64, pages, REMAP_STEP_PAGES);
+	int err;
+
+	err = lock_region(r);
+	if (err)
+		return err;
+
+	if (m->flags & MMEXT_REMAP_ALIAS)
+		err = region_alias(r, m->from >> PAGE_SHIFT,
+				   m->to >> PAGE_SHIFT, nr);
+	else
+		err = region_exchange(r, m->from >> PAGE_SHIFT,
+				      m->to >> PAGE_SHIFT, nr);
+	up_write(&r->lock);
+	return err ?: nr;
+}
+
+static int do_remap(struct file *file, void *arg)
+{
+	struct region *r = file->private_data;
+	struct mmext_remap *m = arg;
+	int err;
+
+	err = check_range(m->from, m->length, region_end(r));
+	if (!err)
+		err = check_range(m->to, m->length, region_end(r));
+	if (err)
+		return err;
+	if (m->length && m->from < m->to + m->length &&
+	    m->to < m->from + m->length)
+		return -EINVAL;
+
+	return in_steps(file, m, &m->from, &m->to, &m->length, remap_step);
+}
+
+static long zap_step(struct file *file, void *arg, u64 pages)
+{
+	/* as much as a walk over empty tables does between two signals */
+	unsigned long nr = min_t(u64, pages, 1UL << (30 - PAGE_SHIFT));
+	struct mmext_zap *z = arg;
+	struct vm_area_struct *vma;
+	int err;
+
+	vma = lock_vma(file, z->addr, z->length);
+	if (IS_ERR(vma))
+		return PTR_ERR(vma);
+
+	err = mmext_zap_vma_ptes(vma, z->addr, nr << PAGE_SHIFT);
+	mmap_read_unlock(current->mm);
+	return err ?: nr;
+}
+
+static int do_zap(struct file *file, void *arg)
+{
+	struct mmext_zap *z = arg;
+	int err;
+
+	err = check_addr(z->addr, z->length);
+	if (err)
+		return err;
+
+	return in_steps(file, z, &z->addr, NULL, &z->length, zap_step);
+}
+
+static long unmap_step(struct file *file, void *arg, u64 pages)
+{
+	struct region *r = file->private_data;
+	struct mmext_unmap *u = arg;
+	pgoff_t first = u->offset >> PAGE_SHIFT;
+	long ret;
+
+	ret = lock_region(r);
+	if (ret)
+		return ret;
+
+	if (u->flags & MMEXT_UNMAP_FREE)
+		ret = region_free(r, first, first + pages - 1);
+	else
+		ret = region_unmap(r, u->offset, u->length) ?: (long)pages;
+	up_write(&r->lock);
+	return ret;
+}
+
+static int do_unmap(struct file *file, void *arg)
+{
+	struct region *r = file->private_data;
+	struct mmext_unmap *u = arg;
+	int err;
+
+	if (u->flags & MMEXT_UNMAP_FREE && !(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (u->flags & MMEXT_UNMAP_TO_END && u->length)
+		return -EINVAL;
+	err = check_range(u->offset, u->length, region_end(r));
+	if (err)
+		return err;
+
+	if (u->flags & MMEXT_UNMAP_TO_END) {
+		u->flags &= ~MMEXT_UNMAP_TO_END;
+		u->length = region_end(r) - u->offset;
+	}
+
+	return in_steps(file, u, &u->offset, NULL, &u->length, unmap_step);
+}
+
+static int do_revoke(struct file *file, void *arg)
+{
+	struct region *r = file->private_data;
+	int err;
+
+	err = lock_region(r);
+	if (err)
+		return err;
+
+	err = region_revoke(r);
+	up_write(&r->lock);
+	return err;
+}
+
+static long protect_step(struct file *file, void *arg, u64 pages)
+{
+	struct region *r = file->private_data;
+	struct mmext_protect *p = arg;
+	pgoff_t first = p->offset >> PAGE_SHIFT;
+	long ret;
+
+	ret = lock_region(r);
+	if (ret)
+		return ret;
+
+	if (p->flags & MMEXT_PROTECT_READ_ONLY)
+		ret = region_protect(r, first, min_t(u64, pages, STEP_PAGES));
+	else
+		ret = region_unprotect(r, first, first + pages - 1) ?:
+		      (long)pages;
+	up_write(&r->lock);
+	return ret;
+}
+
+static int do_protect(struct file *file, void *arg)
+{
+	struct mmext_protect *p = arg;
+	int err;
+
+	err = check_range(p->offset, p->length,
+			  region_end(file->private_data));
+	if (err)
+		return err;
+
+	return in_steps(file, p, &p->offset, NULL, &p->length, protect_step);
+}
+
+static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
+		       bool show_pfn, struct mmext_entry *e)
+{
+	struct mmext_pte pte;
+	unsigned long pfn;
+
+	if (mmext_follow_pte(vma, addr, &pte))
+		return;
+
+	e->flags = MMEXT_ENTRY_PRESENT;
+	if (pte.write)
+		e->flags |= MMEXT_ENTRY_WRITABLE;
+	if (pte.dirty)
+		e->flags |= MMEXT_ENTRY_DIRTY;
+	if (pte.young)
+		e->flags |= MMEXT_ENTRY_YOUNG;
+	e->shift = pte.shift;
+
+	if (show_pfn && !mmext_follow_pfn(vma, addr, &pfn))
+		e->pfn = pfn;
+}
+
+static long lookup_step(struct file *file, void *arg, u64 pages)
+{
+	unsigned long nr = min_t(u64, pages, STEP_PAGES), i;
+	bool show_pfn = capable(CAP_SYS_ADMIN);
+	struct mmext_lookup *l = arg;
+	struct mmext_entry *entries;
+	struct vm_area_struct *vma;
+	long ret = nr;
+
+	entries = kvcalloc(nr, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+	if (!entries)
+		return -ENOMEM;
+
+	vma = lock_vma(file, l->addr, l->length);
+	if (IS_ERR(vma)) {
+		ret = PTR_ERR(vma);
+		goto free;
+	}
+	for (i = 0; i < nr; i++)
+		lookup_one(vma, l->addr + (i << PAGE_SHIFT), show_pfn,
+			   &entries[i]);
+	mmap_read_unlock(current->mm);
+
+	if (copy_to_user(u64_to_user_ptr(l->entries), entries,
+			 nr * sizeof(*entries)))
+		ret = -EFAULT;
+	else
+		l->entries += nr * sizeof(*entries);
+free:
+	kvfree(entries);
+	return ret;
+}
+
+static int do_lookup(struct file *file, void *arg)
+{
+	struct mmext_lookup *l = arg;
+	int err;
+
+	err = check_addr(l->addr, l->length);
+	if (err)
+		return err;
+
+	return in_steps(file, l, &l->addr, NULL, &l->length, lookup_step);
+}
+
+/**
+ * struct op - a row of the table
+ * @cmd: the ioctl's number
+ * @min: bytes of its structure as first published
+ * @size: bytes of its structure now
+ * @flags: those it knows
+ * @write: it needs a descriptor that is open for writing
+ * @shapes: the region can't be SETUP after it
+ * @fn: does it; what it leaves in @arg goes back to the program
+ */
+struct op {
+	unsigned int cmd;
+	u32 min;
+	u32 size;
+	u32 flags;
+	bool write;
+	bool shapes;
+	int (*fn)(struct file *file, void *arg);
+};
+
+#define OP(_name, _struct, _last, _flags, _write, _shapes, _fn)		\
+	[MMEXT_CMD_##_name] = {						\
+		.cmd = MMEXT_##_name,					\
+		.min = offsetofend(struct _struct, _last),		\
+		.size = sizeof(struct _struct),				\
+		.flags = _flags,					\
+		.write = _write,					\
+		.shapes = _shapes,					\
+		.fn = _fn,						\
+	}
+
+static const struct op ops[] = {
+	OP(INFO, mmext_info, out_cache, 0, false, false, do_info),
+	OP(SETUP, mmext_setup, cache, MMEXT_SETUP_HUGE, true, false, do_setup),
+	OP(POPULATE, mmext_populate, length, MMEXT_POPULATE_WRITE, false, true,
+	   do_populate),
+	OP(REMAP, mmext_remap, length, MMEXT_REMAP_ALIAS, true, true, do_remap),
+	OP(ZAP, mmext_zap, length, 0, false, true, do_zap),
+	OP(UNMAP, mmext_unmap, length,
+	   MMEXT_UNMAP_FREE | MMEXT_UNMAP_TO_END, false, true, do_unmap),
+	OP(REVOKE, mmext_revoke, flags, 0, true, true, do_revoke),
+	OP(PROTECT, mmext_protect, length, MMEXT_PROTECT_READ_ONLY, true, true,
+	   do_protect),
+	OP(LOOKUP, mmext_lookup, entries, 0, false, true, do_lookup),
+};
+
+/* What every structure begins with. */
+struct head {
+	u32 size;
+	u32 flags;
+};
+
+union args {
+	struct head head;
+	struct mmext_info info;
+	struct mmext_setup setup;
+	struct mmext_populate populate;
+	struct mmext_remap remap;
+	struct mmext_zap zap;
+	struct mmext_unmap unmap;
+	struct mmext_revoke revoke;
+	struct mmext_protect protect;
+	struct mmext_lookup lookup;
+};
+
+long region_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+	struct region *r = file->private_data;
+	unsigned int nr = _IOC_NR(cmd);
+	const struct op *op;
+	union args args;
+	u32 size;
+	int err;
+
+	if (nr >= ARRAY_SIZE(ops) || !ops[nr].fn || ops[nr].cmd != cmd)
+		return -ENOTTY;
+	op = &ops[nr];
+
+	if (READ_ONCE(r->revoked))
+		return -ENODEV;
+
+	if (get_user(size, (u32 __user *)uarg))
+		return -EFAULT;
+	if (size < op->min)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	memset(&args, 0, sizeof(args));
+	err = copy_struct_from_user(&args, op->size, uarg, size);
+	if (err)
+		return err;
+	/* what was checked is what counts, whatever the program wrote since */
+	args.head.size = size;
+
+	if (args.head.flags & ~op->flags)
+		return -EINVAL;
+	if (op->write && !(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (op->shapes)
+		region_shape(r);
+
+	err = op->fn(file, &args);
+
+	/* also after an error: it says how far it came */
+	if (copy_to_user(uarg, &args, min(size, op->size)))
+		return -EFAULT;
+	return err;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Mappings of a region: their faults, and what debuggers see of them.
+ */
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/mmext.h>
+#include <linux/moduleparam.h>
+
+#include "../mm_ext/engine.h"
+#include "region.h"
+
+#ifdef MMEXT_TEST
+static unsigned int test_lookup_delay_us;
+module_param(test_lookup_delay_us, uint, 0644);
+MODULE_PARM_DESC(test_lookup_delay_us,
+		 "sleep between looking a page up and inserting it");
+#define test_lookup_gap() mmext_test_delay(test_lookup_delay_us)
+#else
+#define test_lookup_gap() do { } while (0)
+#endif
+
+static struct region *vma_region(struct vm_area_struct *vma)
+{
+	return container_of(mmext_vma_mapping(vma), struct region, map);
+}
+
+/* Can this VMA store to a page without the region being asked again? */
+static bool entry_writable(struct vm_area_struct *vma, bool read_only)
+{
+	return vma->vm_flags & VM_WRITE && !read_only;
+}
+
+/* Is there nothing to be had at this offset? */
+static bool is_gone(struct region *r, pgoff_t index)
+{
+	return READ_ONCE(r->revoked) || index >= region_end(r) >> PAGE_SHIFT;
+}
+
+static vm_fault_t vmf_code(long err)
+{
+	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+}
+
+/*
+ * The first touch of an offset.  The lock keeps what is looked up, and put
+ * there, until it is inserted.
+ */
+static vm_fault_t fault_in_hole(struct vm_fault *vmf, struct region *r)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+	struct page *page;
+	bool read_only;
+
+	if (down_read_killable(&r->lock))
+		return VM_FAULT_SIGBUS;
+	if (is_gone(r, vmf->pgoff))
+		goto unlock;
+
+	read_only = region_read_only(r, vmf->pgoff);
+	if (vmf->flags & FAULT_FLAG_WRITE && read_only) {
+		ret = VM_FAULT_SIGSEGV;
+		goto unlock;
+	}
+
+	page = region_page_alloc(r, vmf->pgoff);
+	if (IS_ERR(page))
+		ret = vmf_code(PTR_ERR(page));
+	else if (entry_writable(vma, read_only))
+		ret = mmext_vmf_insert_pfn_prot(vma, vmf->address,
+						page_to_pfn(page),
+						mmext_vma_prot(vma, true));
+	else
+		ret = mmext_vmf_insert_pfn(vma, vmf->address,
+					   page_to_pfn(page));
+unlock:
+	up_read(&r->lock);
+	return ret;
+}
+
+static vm_fault_t region_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct region *r = vma_region(vma);
+	unsigned long seq;
+	struct page *page;
+	bool read_only;
+
+	this_cpu_inc(*r->faults);
+
+	if (mmext_read_begin(&r->map, &seq))
+		return VM_FAULT_SIGBUS;	/* a fatal signal */
+	if (is_gone(r, vmf->pgoff))
+		return VM_FAULT_SIGBUS;
+
+	/* it may be freed from here on, so only its number is used */
+	page = region_page(r, vmf->pgoff);
+	if (!page)
+		return fault_in_hole(vmf, r);
+
+	read_only = region_read_only(r, vmf->pgoff);
+	if (vmf->flags & FAULT_FLAG_WRITE && read_only)
+		return VM_FAULT_SIGSEGV;
+
+	test_lookup_gap();
+	return mmext_fault_insert_pfn(vmf, page_to_pfn(page),
+				      mmext_vma_prot(vma,
+						     entry_writable(vma, read_only)),
+				      seq);
+}
+
+static vm_fault_t region_pfn_mkwrite(struct vm_fault *vmf)
+{
+	struct region *r = vma_region(vmf->vma);
+	vm_fault_t ret = VM_FAULT_NOPAGE;
+
+	this_cpu_inc(*r->faults);
+
+	if (down_read_killable(&r->lock))
+		return VM_FAULT_SIGBUS;
+	if (is_gone(r, vmf->pgoff))
+		ret = VM_FAULT_SIGBUS;
+	else if (region_read_only(r, vmf->pgoff))
+		ret = VM_FAULT_SIGSEGV;
+	else if (mmext_finish_mkwrite_fault(vmf) < 0)
+		ret = VM_FAULT_SIGBUS;
+	up_read(&r->lock);
+	return ret;
+}
+
+/*
+ * ptrace(2) and /proc/PID/mem, which cannot take a reference to a page of a
+ * PFN mapping.  It follows the region and not the page table, so the program
+ * need not have touched the page.
+ */
+static int region_access(struct vm_area_struct *vma, unsigned long addr,
+			 void *buf, int len, int write)
+{
+	pgoff_t index = region_index(vma, addr);
+	unsigned int offset = offset_in_page(addr);
+	struct region *r = vma_region(vma);
+	struct page *page;
+	int ret = -EFAULT;
+
+	if (write && !(vma->vm_flags & VM_WRITE))
+		return -EFAULT;
+	len = min_t(unsigned long, len, PAGE_SIZE - offset);
+
+	if (down_read_killable(&r->lock))
+		return -EINTR;
+	if (is_gone(r, index) || (write && region_read_only(r, index)))
+		goto unlock;
+
+	page = write ? region_page_alloc(r, index) : region_page(r, index);
+	if (IS_ERR(page)) {
+		ret = PTR_ERR(page);
+		goto unlock;
+	}
+
+	if (!page)
+		memset(buf, 0, len);
+	else if (write)
+		memcpy_to_page(page, offset, buf, len);
+	else
+		memcpy_from_page(buf, page, offset, len);
+	ret = len;
+unlock:
+	up_read(&r->lock);
+	return ret;
+}
+
+static const struct vm_operations_struct region_vm_ops = {
+	MMEXT_VM_OPS,
+	.fault = region_fault,
+	.pfn_mkwrite = region_pfn_mkwrite,
+	.access = region_access,
+};
+
+int region_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct region *r = file->private_data;
+
+	if (READ_ONCE(r->revoked))
+		return -ENODEV;
+
+	region_shape(r);
+	if (vma->vm_pgoff + vma_pages(vma) > region_end(r) >> PAGE_SHIFT)
+		return -EINVAL;
+
+	vma->vm_ops = &region_vm_ops;
+	return mmext_vma_init(vma, &r->map);
+}

@@ -1,0 +1,583 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Regions: their pages, and the calls that change what their offsets show.
+ *
+ * Each offset that shows a page holds a reference to it; page_private() counts
+ * them, so that pages are counted once.  It changes under region->lock held
+ * for write, and is set once before that.
+ */
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/gfp.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/pseudo_fs.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "region.h"
+
+#define REGION_FS_MAGIC	0x6d6d6578	/* "mmex" */
+
+static atomic_long_t live_regions = ATOMIC_LONG_INIT(0);
+
+/* Pages of all regions, and how many there may be. */
+static atomic_long_t used_pages = ATOMIC_LONG_INIT(0);
+static unsigned long limit_pages;
+
+static int limit_set(const char *val, const struct kernel_param *kp)
+{
+	char *end;
+	u64 bytes = memparse(val, &end);
+
+	if (end == val || (*end && *end != '\n') || !bytes)
+		return -EINVAL;
+	WRITE_ONCE(limit_pages, bytes >> PAGE_SHIFT);
+	return 0;
+}
+
+static int limit_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%llu\n", region_limit());
+}
+
+static const struct kernel_param_ops limit_ops = {
+	.set = limit_set,
+	.get = limit_get,
+};
+
+module_param_cb(limit, &limit_ops, NULL, 0644);
+MODULE_PARM_DESC(limit,
+		 "bytes that all regions may hold together (K, M, G; default: half of the memory)");
+
+static struct vfsmount *region_mnt;
+
+static int region_fs_init_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, REGION_FS_MAGIC) ? 0 : -ENOMEM;
+}
+
+static struct file_system_type region_fs = {
+	.name = "mmext",
+	.owner = THIS_MODULE,
+	.init_fs_context = region_fs_init_context,
+	.kill_sb = kill_anon_super,
+};
+
+int region_fs_init(void)
+{
+	region_mnt = kern_mount(&region_fs);
+	return PTR_ERR_OR_ZERO(region_mnt);
+}
+
+void region_fs_exit(void)
+{
+	kern_unmount(region_mnt);
+}
+
+int region_limit_init(void)
+{
+	if (!limit_pages)
+		limit_pages = totalram_pages() / 2;
+	return 0;
+}
+
+u64 region_limit(void)
+{
+	return (u64)READ_ONCE(limit_pages) << PAGE_SHIFT;
+}
+
+u64 region_used(void)
+{
+	return (u64)atomic_long_read(&used_pages) << PAGE_SHIFT;
+}
+
+long region_live(void)
+{
+	return atomic_long_read(&live_regions);
+}
+
+/**
+ * region_create - make a region
+ * @length: bytes, a multiple of the page size; 0: no end, SETUP may give one
+ *
+ * Return: the region, to be put; ERR_PTR(-ENOMEM).
+ */
+struct region *region_create(u64 length)
+{
+	static struct lock_class_key i_mmap_key;
+	struct region *r;
+
+	r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
+	if (!r)
+		return ERR_PTR(-ENOMEM);
+
+	kref_init(&r->ref);
+	init_rwsem(&r->lock);
+	xa_init_flags(&r->pages, XA_FLAGS_ACCOUNT);
+	r->length = length;
+	r->shaped = length;
+
+	r->faults = alloc_percpu(u64);
+	if (!r->faults)
+		goto free_region;
+
+	if (mmext_mapping_init(&r->map))
+		goto free_faults;
+
+	r->inode = alloc_anon_inode(region_mnt->mnt_sb);
+	if (IS_ERR(r->inode))
+		goto destroy_mapping;
+	/*
+	 * One i_mmap for each region, and nothing of the file systems' order
+	 * of locks holds for it.
+	 */
+	lockdep_set_class(&r->inode->i_mapping->i_mmap_rwsem, &i_mmap_key);
+
+	atomic_long_inc(&live_regions);
+	return r;
+
+destroy_mapping:
+	mmext_mapping_destroy(&r->map);
+free_faults:
+	free_percpu(r->faults);
+free_region:
+	kfree(r);
+	return ERR_PTR(-ENOMEM);
+}
+
+void region_get(struct region *r)
+{
+	kref_get(&r->ref);
+}
+
+/* An offset that showed @page no longer does. */
+static void drop_page(struct region *r, struct page *page)
+{
+	unsigned long offsets = page_private(page) - 1;
+
+	set_page_private(page, offsets);
+	if (!offsets) {
+		atomic_long_dec(&r->nr_pages);
+		atomic_long_dec(&used_pages);
+	}
+	put_page(page);
+}
+
+static void region_release(struct kref *ref)
+{
+	struct region *r = container_of(ref, struct region, ref);
+	unsigned long index;
+	void *entry;
+
+	/* no descriptor is left, and so no VMA */
+	xa_for_each(&r->pages, index, entry) {
+		if (!xa_is_value(entry))
+			drop_page(r, entry);
+		cond_resched();
+	}
+	xa_destroy(&r->pages);
+
+	iput(r->inode);
+	mmext_mapping_destroy(&r->map);
+	free_percpu(r->faults);
+	kfree(r);
+	atomic_long_dec(&live_regions);
+}
+
+void region_put(struct region *r)
+{
+	kref_put(&r->ref, region_release);
+}
+
+/* Bytes: the first offset that is not the region's. */
+u64 region_end(struct region *r)
+{
+	u64 length = READ_ONCE(r->length);
+
+	return length ?: REGION_MAX_LENGTH;
+}
+
+/* Whatever it is by now is what it stays. */
+void region_shape(struct region *r)
+{
+	if (READ_ONCE(r->shaped))
+		return;
+
+	down_write(&r->lock);
+	r->shaped = true;
+	up_write(&r->lock);
+}
+
+int region_setup(struct region *r, u64 length)
+{
+	int ret = -EBUSY;
+
+	down_write(&r->lock);
+	if (!r->shaped) {
+		WRITE_ONCE(r->length, length);
+		r->shaped = true;
+		ret = 0;
+	}
+	up_write(&r->lock);
+	return ret;
+}
+
+/**
+ * region_page - the page that an offset shows
+ * @r: the region
+ * @index: page index
+ *
+ * Context: region->lock, at least for read, or for a look-up that is checked
+ * against the mapping's sequence and uses no more than the frame number.
+ * Return: the page, NULL for a hole.
+ */
+struct page *region_page(struct region *r, pgoff_t index)
+{
+	void *entry = xa_load(&r->pages, index);
+
+	return xa_is_value(entry) ? NULL : entry;
+}
+
+bool region_read_only(struct region *r, pgoff_t index)
+{
+	return xa_get_mark(&r->pages, index, REGION_READ_ONLY);
+}
+
+static struct page *new_page(struct region *r)
+{
+	struct page *page;
+
+	if (atomic_long_inc_return(&used_pages) > READ_ONCE(limit_pages)) {
+		atomic_long_dec(&used_pages);
+		return ERR_PTR(-ENOSPC);
+	}
+
+	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!page) {
+		atomic_long_dec(&used_pages);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	set_page_private(page, 1);
+	atomic_long_inc(&r->nr_pages);
+	return page;
+}
+
+/**
+ * region_page_alloc - the page that an offset shows, a new one for a hole
+ * @r: the region
+ * @index: page index, inside the region
+ *
+ * The page is zeroed, and charged to the caller's memory cgroup.
+ *
+ * Context: region->lock, at least for read; sleeps.
+ * Return: the page; ERR_PTR(-ENOSPC) the limit, ERR_PTR(-ENOMEM).
+ */
+struct page *region_page_alloc(struct region *r, pgoff_t index)
+{
+	void *entry = xa_load(&r->pages, index);
+	struct page *page;
+	void *old;
+
+	if (entry && !xa_is_value(entry))
+		return entry;
+
+	page = new_page(r);
+	if (IS_ERR(page))
+		return page;
+
+	/* a value that is replaced leaves its mark */
+	old = xa_cmpxchg(&r->pages, index, entry, page, GFP_KERNEL);
+	if (old == entry)
+		return page;
+
+	drop_page(r, page);
+	/* there is a page by now: marks change only under the lock for write */
+	return xa_is_err(old) ? ERR_PTR(xa_err(old)) : old;
+}
+
+/*
+ * Make an offset show @page, or nothing.  Slots that get a page must be there
+ * (reserve_slots()), so this needs no memory.
+ */
+static void set_slot(struct region *r, pgoff_t index, struct page *page)
+{
+	void *entry = page;
+
+	/* a mark needs an entry to be on */
+	if (!entry && region_read_only(r, index))
+		entry = xa_mk_value(0);
+	xa_store(&r->pages, index, entry, 0);
+}
+
+/* Have memory for @to to show what @from shows; undone by release_slots(). */
+static int reserve_slots(struct region *r, pgoff_t from, pgoff_t to,
+			 unsigned long nr)
+{
+	unsigned long i;
+	int err;
+
+	for (i = 0; i < nr; i++) {
+		if (!region_page(r, from + i))
+			continue;
+		err = xa_reserve(&r->pages, to + i, GFP_KERNEL);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void release_slots(struct region *r, pgoff_t first, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		xa_release(&r->pages, first + i);
+}
+
+static int unmap_pages(struct region *r, pgoff_t first, pgoff_t nr)
+{
+	return mmext_unmap_mapping_range(r->inode->i_mapping,
+					 (loff_t)first << PAGE_SHIFT,
+					 (loff_t)nr << PAGE_SHIFT, 1);
+}
+
+/**
+ * region_exchange - two ranges change places
+ * @r: the region
+ * @from: page index of one range
+ * @to: page index of the other; they do not overlap
+ * @nr: pages
+ *
+ * Context: region->lock for write.
+ * Return: 0; -ENOMEM with nothing changed.
+ */
+int region_exchange(struct region *r, pgoff_t from, pgoff_t to,
+		    unsigned long nr)
+{
+	unsigned long i;
+	int err;
+
+	err = reserve_slots(r, from, to, nr);
+	if (!err)
+		err = reserve_slots(r, to, from, nr);
+	if (err)
+		goto release;
+
+	mmext_invalidate_begin(&r->map);
+	err = unmap_pages(r, from, nr);
+	if (!err)
+		err = unmap_pages(r, to, nr);
+	for (i = 0; !err && i < nr; i++) {
+		struct page *a = region_page(r, from + i);
+		struct page *b = region_page(r, to + i);
+
+		if (a == b)
+			continue;
+		set_slot(r, from + i, b);
+		set_slot(r, to + i, a);
+	}
+	mmext_invalidate_end(&r->map);
+release:
+	if (err) {
+		release_slots(r, from, nr);
+		release_slots(r, to, nr);
+	}
+	return err;
+}
+
+/**
+ * region_alias - a range shows the pages of another
+ * @r: the region
+ * @from: page index of the range whose pages are shown
+ * @to: page index of the range that shows them; they do not overlap
+ * @nr: pages
+ *
+ * Context: region->lock for write.
+ * Return: 0; -ENOMEM with nothing changed.
+ */
+int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr)
+{
+	unsigned long i;
+	int err;
+
+	err = reserve_slots(r, from, to, nr);
+	if (err)
+		goto release;
+
+	mmext_invalidate_begin(&r->map);
+	err = unmap_pages(r, to, nr);
+	for (i = 0; !err && i < nr; i++) {
+		struct page *page = region_page(r, from + i);
+		struct page *old = region_page(r, to + i);
+
+		if (page == old)
+			continue;
+		if (page) {
+			get_page(page);
+			set_page_private(page, page_private(page) + 1);
+		}
+		set_slot(r, to + i, page);
+		/* no entry shows it here any more, and none can come */
+		if (old)
+			drop_page(r, old);
+	}
+	mmext_invalidate_end(&r->map);
+release:
+	if (err)
+		release_slots(r, to, nr);
+	return err;
+}
+
+/**
+ * region_unmap - drop entries in every process
+ * @r: the region
+ * @offset: bytes
+ * @length: bytes, not 0
+ *
+ * Context: region->lock, at least for read: the pages stay.
+ * Return: 0 or what mmext_unmap_mapping_range() says.
+ */
+int region_unmap(struct region *r, u64 offset, u64 length)
+{
+	return mmext_unmap_mapping_range(r->inode->i_mapping, offset, length, 1);
+}
+
+/* How many pages one step of a long call frees. */
+#define FREE_STEP	8192
+
+/* The index of the last of at most FREE_STEP pages in a range. */
+static pgoff_t free_step_end(struct region *r, pgoff_t first, pgoff_t last)
+{
+	unsigned long index, n = 0;
+	void *entry;
+
+	xa_for_each_range(&r->pages, index, entry, first, last) {
+		if (++n == FREE_STEP)
+			return index;
+	}
+	return last;
+}
+
+static void erase_range(struct region *r, pgoff_t first, pgoff_t last)
+{
+	unsigned long index;
+	void *entry;
+
+	xa_for_each_range(&r->pages, index, entry, first, last) {
+		if (xa_is_value(entry))
+			continue;
+		set_slot(r, index, NULL);
+		drop_page(r, entry);
+		cond_resched();
+	}
+}
+
+/**
+ * region_free - drop entries in every process, and free the pages
+ * @r: the region
+ * @first: page index
+ * @last: page index
+ *
+ * Context: region->lock for write.
+ * Return: pages done, from @first on, at least 1; or a negative error.
+ */
+long region_free(struct region *r, pgoff_t first, pgoff_t last)
+{
+	int err;
+
+	last = free_step_end(r, first, last);
+
+	mmext_invalidate_begin(&r->map);
+	err = unmap_pages(r, first, last - first + 1);
+	if (!err)
+		erase_range(r, first, last);
+	mmext_invalidate_end(&r->map);
+
+	return err ?: (long)(last - first + 1);
+}
+
+/**
+ * region_protect - have a range not be stored to
+ * @r: the region
+ * @first: page index
+ * @nr: pages
+ *
+ * Context: region->lock for write.
+ * Return: pages done, from @first on, at least 1; or a negative error.
+ */
+long region_protect(struct region *r, pgoff_t first, unsigned long nr)
+{
+	unsigned long i;
+	int err;
+
+	mmext_invalidate_begin(&r->map);
+	err = unmap_pages(r, first, nr);
+	for (i = 0; !err && i < nr; i++) {
+		if (!xa_load(&r->pages, first + i)) {
+			err = xa_err(xa_store(&r->pages, first + i,
+					      xa_mk_value(0), GFP_KERNEL));
+			if (err)
+				break;
+		}
+		xa_set_mark(&r->pages, first + i, REGION_READ_ONLY);
+	}
+	mmext_invalidate_end(&r->map);
+
+	return i ? (long)i : err;
+}
+
+/**
+ * region_unprotect - let a range be stored to again
+ * @r: the region
+ * @first: page index
+ * @last: page index
+ *
+ * Entries stay as they are: the next store is a fault, and makes them writable.
+ *
+ * Context: region->lock for write.
+ * Return: 0 or -EINTR; what was done stays done.
+ */
+int region_unprotect(struct region *r, pgoff_t first, pgoff_t last)
+{
+	unsigned long index;
+	void *entry;
+
+	for (index = first, entry = xa_find(&r->pages, &index, last,
+					    REGION_READ_ONLY);
+	     entry;
+	     entry = xa_find_after(&r->pages, &index, last, REGION_READ_ONLY)) {
+		if (xa_is_value(entry))
+			xa_erase(&r->pages, index);
+		else
+			xa_clear_mark(&r->pages, index, REGION_READ_ONLY);
+		if (signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * region_revoke - take a region away for good
+ * @r: the region
+ *
+ * Context: region->lock for write.
+ * Return: 0 or what mmext_unmap_mapping_pages() says.
+ */
+int region_revoke(struct region *r)
+{
+	int err;
+
+	mmext_invalidate_begin(&r->map);
+	err = mmext_unmap_mapping_pages(r->inode->i_mapping, 0, 0, true);
+	if (!err) {
+		WRITE_ONCE(r->revoked, true);
+		erase_range(r, 0, ULONG_MAX);
+	}
+	mmext_invalidate_end(&r->map);
+	return err;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A region: the sparse array of pages behind an open /dev/mmext.
+ *
+ * Locks, outermost first:
+ *
+ *	mmap lock, or a VMA's lock in a fault
+ *	region->lock
+ *	i_mmap_rwsem of the region's inode	(taken by the engine)
+ *	page-table lock				(taken by the engine)
+ *
+ * region->lock is held for write by whoever changes what offsets show, and for
+ * read by whoever adds pages to holes or wants what it looked up to stay.
+ * Nothing is copied from or to user space under it.  A fault on a page that
+ * exists does not take it: the mapping's sequence tells it to start again
+ * (mmext_read_begin()).
+ */
+#ifndef _MMEXT_REGION_H
+#define _MMEXT_REGION_H
+
+#include <linux/kref.h>
+#include <linux/mmext.h>
+#include <linux/rwsem.h>
+#include <linux/xarray.h>
+#include <uapi/linux/mmext.h>
+
+/* Where a region without a length ends. */
+#define REGION_MAX_LENGTH	((u64)MAX_LFS_FILESIZE & PAGE_MASK)
+
+/* An offset with this mark in region->pages can't be stored to. */
+#define REGION_READ_ONLY	XA_MARK_0
+
+/**
+ * struct region - a sparse array of pages that programs map
+ * @ref: descriptors, and the module for the named ones
+ * @lock: see above
+ * @map: the engine's part
+ * @inode: its mapping links the VMAs of this region and no other
+ * @pages: by page index: the page; a value where there is none but a mark
+ * @length: bytes, a multiple of the page size; 0: no end
+ * @shaped: @length can't change any more
+ * @revoked: nothing can be done with it any more
+ * @nr_pages: pages, each counted once however many offsets show it
+ * @faults: page faults handled, one counter for each CPU
+ */
+struct region {
+	struct kref ref;
+	struct rw_semaphore lock;
+	struct mmext_mapping map;
+	struct inode *inode;
+	struct xarray pages;
+	u64 length;
+	bool shaped;
+	bool revoked;
+	atomic_long_t nr_pages;
+	u64 __percpu *faults;
+};
+
+/* The page index that a user address shows; linear_page_index() wants hugetlb. */
+static inline pgoff_t region_index(struct vm_area_struct *vma,
+				   unsigned long addr)
+{
+	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+}
+
+/* region.c */
+int region_fs_init(void);
+void region_fs_exit(void);
+int region_limit_init(void);
+u64 region_limit(void);
+u64 region_used(void);
+long region_live(void);
+
+struct region *region_create(u64 length);
+void region_get(struct region *r);
+void region_put(struct region *r);
+
+u64 region_end(struct region *r);
+void region_shape(struct region *r);
+int region_setup(struct region *r, u64 length);
+
+struct page *region_page(struct region *r, pgoff_t index);
+struct page *region_page_alloc(struct region *r, pgoff_t index);
+bool region_read_only(struct region *r, pgoff_t index);
+
+int region_exchange(struct region *r, pgoff_t from, pgoff_t to,
+		    unsigned long nr);
+int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr);
+int region_unmap(struct region *r, u64 offset, u64 length);
+long region_free(struct region *r, pgoff_t first, pgoff_t last);
+long region_protect(struct region *r, pgoff_t first, unsigned long nr);
+int region_unprotect(struct region *r, pgoff_t first, pgoff_t last);
+int region_revoke(struct region *r);
+
+/* mmap.c, rw.c, ioctl.c */
+int region_mmap(struct file *file, struct vm_area_struct *vma);
+ssize_t region_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t region_write_iter(struct kiocb *iocb, struct iov_iter *from);
+loff_t region_llseek(struct file *file, loff_t offset, int whence);
+long region_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+#endif /* _MMEXT_REGION_H */
