@@ -9,13 +9,12 @@
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/gfp.h>
-#include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mount.h>
-#include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/sysfs.h>
 
 #include "region.h"
 
@@ -59,9 +58,12 @@ static int region_fs_init_context(struct fs_context *fc)
 	return init_pseudo(fc, REGION_FS_MAGIC) ? 0 : -ENOMEM;
 }
 
+/*
+ * No owner: the mount lives as long as the module, and would keep it.  What
+ * uses the inodes, descriptors and mappings, holds the module itself.
+ */
 static struct file_system_type region_fs = {
 	.name = "mmext",
-	.owner = THIS_MODULE,
 	.init_fs_context = region_fs_init_context,
 	.kill_sb = kill_anon_super,
 };

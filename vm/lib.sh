@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What the scripts of this tree share. Sourced, after set -euo pipefail.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${MMEXT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mmext}
+me=${0##*/}
+
+# Host packages beyond a Debian 12 with git and make. Compilers and headers are
+# not among them: everything is compiled inside a suite's own root.
+host_packages=(
+	cpio mmdebstrap patch perl python3 qemu-system-x86 shellcheck
+	squashfs-tools xz-utils
+)
+
+say() { printf '%s: %s\n' "$me" "$*" >&2; }
+die() { say "$@"; exit "${die_status:-1}"; }
+
+missing_packages() {
+	local p
+	for p in "${host_packages[@]}"; do
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null) == installed ]] ||
+			printf '%s\n' "$p"
+	done
+}
+
+# Once per machine; afterwards only the look-up.
+setup_host() {
+	local missing
+	command -v dpkg-query apt-get >/dev/null ||
+		die "needs a Debian machine: no dpkg or apt-get here"
+	mapfile -t missing < <(missing_packages)
+	if ((EUID)); then
+		((${#missing[@]})) && say "missing packages: ${missing[*]}"
+		die "needs root, to install packages and to make Debian roots"
+	fi
+	mkdir -p "$cache"
+	((${#missing[@]})) || return 0
+	(
+		flock 9
+		mapfile -t missing < <(missing_packages)
+		((${#missing[@]})) || exit 0
+		say "installing ${missing[*]}"
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get -q update >&2 || say "apt-get update failed, trying without"
+		apt-get -q -y --no-install-recommends install "${missing[@]}" >&2 ||
+			die "apt-get could not install: ${missing[*]}"
+	) 9>"$cache/apt.lock"
+}
+
+# apt_get ARGUMENT...: as apt-get, with one new look at the archive if it fails.
+apt_get() {
+	local options=(-q -o APT::Sandbox::User=root)
+	apt-get "${options[@]}" "$@" || {
+		apt-get -q update
+		apt-get "${options[@]}" "$@"
+	}
+}
+
+# sum ARGUMENT...: a short name for this content.
+sum() { printf '%s\0' "$@" | sha256sum | cut -c1-16; }
+
+# cached NAME FUNCTION [ARG...]: the directory $cache/NAME, which FUNCTION makes
+# the first time (called with the directory to fill, then ARGs). NAME holds a
+# hash of everything the content depends on. Serialised, and atomic: what was
+# interrupted is made again. Not to be called where set -e is off, as in a
+# condition: FUNCTION relies on it.
+cached() {
+	local dir=$cache/$1
+	if [[ ! -d $dir ]]; then
+		mkdir -p "$cache/lock"
+		(
+			flock 9
+			[[ -d $dir ]] && exit 0
+			rm -rf "$dir.new"
+			mkdir -p "$dir.new"
+			"$2" "$dir.new" "${@:3}" >&2
+			mv "$dir.new" "$dir"
+		) 9>"$cache/lock/$1"
+	fi
+	printf '%s\n' "$dir"
+}
+
+# in_root ROOT DIR COMMAND...: COMMAND inside the Debian root, DIR as /mnt.
+in_root() {
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	unshare -m --propagation private sh -ec '
+		root=$1 dir=$2
+		shift 2
+		mount --bind "$dir" "$root/mnt"
+		mount -t proc proc "$root/proc"
+		mount -t tmpfs tmpfs "$root/tmp"
+		exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 \
+			chroot "$root" sh -ec "cd /mnt; exec \"\$@\"" sh "$@"
+	' sh "$@"
+}
+
+# suite_row SUITE: sets release, headers, image.
+suite_row() {
+	local name
+	while read -r name release headers image; do
+		[[ $name == "$1" ]] || continue
+		[[ $release != - ]] || die "suite $1 is not available yet"
+		return 0
+	done < <(grep -v '^#' "$top/vm/suites")
+	die "unknown suite: $1 (known: $(awk '!/^#/ { print $1 }' "$top/vm/suites" | xargs))"
+}
