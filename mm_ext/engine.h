@@ -12,7 +12,8 @@
 
 #include "tlb.h"
 
-#define mmext_count(m, what, n) this_cpu_add((m)->stats->what, n)
+/* @_what is a member of struct mmext_stats */
+#define mmext_count(_m, _what, _n) this_cpu_add((_m)->stats->_what, _n)
 
 /* mapping.c */
 long mmext_live_vmas(void);

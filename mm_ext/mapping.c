@@ -271,6 +271,7 @@ bool mmext_seq_current(struct mmext_mapping *m, unsigned long seq)
 void mmext_invalidate_begin(struct mmext_mapping *m)
 {
 	atomic_inc(&m->busy);
+	/* busy before seq, as mmext_read_begin() reads them the other way round */
 	smp_mb__after_atomic();
 	atomic_long_inc(&m->seq);
 	/* the counts before the reads of the tables */

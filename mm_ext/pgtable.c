@@ -78,8 +78,12 @@ again:
 	w->pte = pte_offset_kernel(&val, addr);
 	w->ptl = pte_lockptr(mm, &val);
 	spin_lock(w->ptl);
-	if (likely(pmd_same(val, READ_ONCE(*pmd))))
+	if (likely(pmd_same(val, READ_ONCE(*pmd)))) {
+		/* for sparse, which has no word for "if it returns true" */
+		__release(w->ptl);
+		__release(RCU);
 		return true;
+	}
 
 	spin_unlock(w->ptl);
 	rcu_read_unlock();
@@ -88,6 +92,8 @@ again:
 
 void mmext_walk_unlock(struct mmext_walk *w)
 {
+	__acquire(RCU);
+	__acquire(w->ptl);
 	spin_unlock(w->ptl);
 	rcu_read_unlock();
 }
@@ -95,7 +101,7 @@ void mmext_walk_unlock(struct mmext_walk *w)
 /* Put the table in that the core allocated ahead of the fault. */
 static bool install_prealloc(struct mm_struct *mm, struct vm_fault *vmf)
 {
-	spinlock_t *ptl;
+	spinlock_t *ptl; /* of the PMD table */
 
 	if (!vmf->prealloc_pte)
 		return false;

@@ -25,7 +25,7 @@
  */
 struct mmext_walk {
 	pte_t *pte;
-	spinlock_t *ptl;
+	spinlock_t *ptl; /* page-table lock */
 	unsigned long next;
 	bool leaf;
 };

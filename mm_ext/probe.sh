@@ -49,7 +49,7 @@ needs apply_to_page_range unmap_mapping_range on_each_cpu_cond_mask \
 echo "/* made by probe.sh */"
 for sym in zap_vma_ptes zap_special_vma_range; do
 	if exported "$sym"; then
-		echo "#define MMEXT_HAVE_$(echo "$sym" | tr a-z A-Z) 1"
+		echo "#define MMEXT_HAVE_$(echo "$sym" | tr '[:lower:]' '[:upper:]') 1"
 	fi
 done
 compiles VM_FLAGS_SET 'vm_flags_set(vma, 0)' "$@"

@@ -32,6 +32,7 @@
 #define _LINUX_MMEXT_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
@@ -72,7 +73,7 @@ struct mmext_mapping {
 };
 
 /* How mmext_zap_page_range_single() is to work. */
-#define MMEXT_ZAP_NO_DELEGATE	(1U << 0)
+#define MMEXT_ZAP_NO_DELEGATE	BIT(0)
 
 /**
  * struct mmext_zap_details - details of a zap

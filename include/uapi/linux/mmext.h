@@ -134,6 +134,7 @@ struct mmext_info {
 	__u32 out_backing;
 	__u32 out_cache;
 };
+
 #define MMEXT_INFO _IO(MMEXT_TYPE, MMEXT_CMD_INFO)
 
 /*
@@ -166,6 +167,7 @@ struct mmext_setup {
 	__u32 backing;
 	__u32 cache;
 };
+
 #define MMEXT_SETUP _IO(MMEXT_TYPE, MMEXT_CMD_SETUP)
 
 /* Make the entries writable, so that the first store takes no fault. */
@@ -193,6 +195,7 @@ struct mmext_populate {
 	__aligned_u64 addr;
 	__aligned_u64 length;
 };
+
 #define MMEXT_POPULATE _IO(MMEXT_TYPE, MMEXT_CMD_POPULATE)
 
 /* @to shows what @from shows; both hold the page until the last is dropped. */
@@ -224,6 +227,7 @@ struct mmext_remap {
 	__aligned_u64 to;
 	__aligned_u64 length;
 };
+
 #define MMEXT_REMAP _IO(MMEXT_TYPE, MMEXT_CMD_REMAP)
 
 /**
@@ -244,6 +248,7 @@ struct mmext_zap {
 	__aligned_u64 addr;
 	__aligned_u64 length;
 };
+
 #define MMEXT_ZAP _IO(MMEXT_TYPE, MMEXT_CMD_ZAP)
 
 /* Free the pages as well: the range becomes a hole and reads as zeroes. */
@@ -270,6 +275,7 @@ struct mmext_unmap {
 	__aligned_u64 offset;
 	__aligned_u64 length;
 };
+
 #define MMEXT_UNMAP _IO(MMEXT_TYPE, MMEXT_CMD_UNMAP)
 
 /**
@@ -287,6 +293,7 @@ struct mmext_revoke {
 	__u32 size;
 	__u32 flags;
 };
+
 #define MMEXT_REVOKE _IO(MMEXT_TYPE, MMEXT_CMD_REVOKE)
 
 /* The range can't be stored to; without it, it can again. */
@@ -313,6 +320,7 @@ struct mmext_protect {
 	__aligned_u64 offset;
 	__aligned_u64 length;
 };
+
 #define MMEXT_PROTECT _IO(MMEXT_TYPE, MMEXT_CMD_PROTECT)
 
 /* What an entry is, in struct mmext_entry. */
@@ -355,6 +363,7 @@ struct mmext_lookup {
 	__aligned_u64 length;
 	__aligned_u64 entries;
 };
+
 #define MMEXT_LOOKUP _IO(MMEXT_TYPE, MMEXT_CMD_LOOKUP)
 
 #endif /* _UAPI_LINUX_MMEXT_H */
