@@ -95,9 +95,52 @@ in_root() {
 	' sh "$@"
 }
 
+# sources TREE PATH...: the source files under the paths, each ended by a NUL.
+sources() {
+	local tree=$1 p paths=()
+	shift
+	for p; do
+		[[ ! -e $tree/$p ]] || paths+=("$p")
+	done
+	((${#paths[@]})) || return 0
+	(cd "$tree" && find "${paths[@]}" -type f \
+		\( -name '*.[chS]' -o -name 'Kbuild*' -o -name 'Makefile*' -o -name '*.sh' \) \
+		! -name '*.mod.c' ! -name probed.h -print0 | LC_ALL=C sort -z)
+}
+
+# copy_sources TREE DIR PATH...: those files into DIR, and nothing built.
+copy_sources() {
+	sources "$1" "${@:3}" | (cd "$1" && cpio -p -d -m -0 --quiet "$2")
+}
+
+# shellcheck disable=SC2034 # used by those who source this
+module_paths=(Kbuild include mm_ext drv)
+
+# kernel_make ROOT DIR ARGUMENT...: make for the kernel of that root, on DIR.
+kernel_make() {
+	in_root "$1/root" "$2" make -s -j2 \
+		-C "/lib/modules/$(cat "$1/release")/build" M=/mnt "${@:3}" modules
+}
+
+# tap_begin NAME, tap_case TEST COMMAND..., tap_end: a stream for vm/tap.
+tap_begin() { tap_name=$1 tap_count=0; echo "# run $1"; }
+tap_end() { echo "1..$tap_count"; echo "# exit $tap_name 0"; }
+tap_case() {
+	local what=$1 output
+	shift
+	tap_count=$((tap_count + 1))
+	if output=$("$@" 2>&1 </dev/null); then
+		echo "ok $tap_count - $what"
+	else
+		[[ -z $output ]] || printf '%s\n' "$output" | tr -d '\0' | sed 's/^/# /'
+		echo "not ok $tap_count - $what"
+	fi
+}
+
 # suite_row SUITE: sets release, headers, image.
 suite_row() {
 	local name
+	# shellcheck disable=SC2034 # used by those who source this
 	while read -r name release headers image; do
 		[[ $name == "$1" ]] || continue
 		[[ $release != - ]] || die "suite $1 is not available yet"
