@@ -17,6 +17,7 @@
 /* Pages that one step of a long call works on between looks for a signal. */
 #define STEP_PAGES		512UL
 #define REMAP_STEP_PAGES	4096UL
+#define ZAP_STEP_PAGES		(1UL << (30 - PAGE_SHIFT))
 
 /* [start, start + length) of a thing that ends at @end */
 static int check_range(u64 start, u64 length, u64 end)
@@ -37,27 +38,53 @@ static int check_addr(u64 addr, u64 length)
 	return err ?: addr + length > TASK_SIZE ? -EFAULT : 0;
 }
 
+/* Does a VMA map this region, through this descriptor? */
+static bool maps_file(struct vm_area_struct *vma, struct file *file)
+{
+	struct region *r = file->private_data;
+
+	return vma && vma->vm_file == file && mmext_vma_mapping(vma) == &r->map;
+}
+
 /*
- * The caller's VMA that holds [addr, addr + length) and maps this file, with
- * the mmap lock held for read; it is not held on error.
+ * The caller's VMA at @addr, with the mmap lock held for read; it is not held
+ * on error.  All of [addr, addr + length) must be one mapping of this
+ * descriptor: mprotect(2) splits a mapping into several VMAs, which go on in
+ * each other's offsets and, being special, never merge again.
+ *
+ * @flags: VM_ flags that each of them has to have
  */
-static struct vm_area_struct *lock_vma(struct file *file, u64 addr, u64 length)
+static struct vm_area_struct *lock_vma(struct file *file, u64 addr, u64 length,
+				       unsigned long flags)
 {
 	struct mm_struct *mm = current->mm;
-	struct region *r = file->private_data;
-	struct vm_area_struct *vma;
+	struct vm_area_struct *first, *vma, *next;
 
 	if (mmap_read_lock_killable(mm))
 		return ERR_PTR(-EINTR);
 
-	vma = find_vma(mm, addr);
-	if (vma && vma->vm_start <= addr && length <= vma->vm_end - addr &&
-	    vma->vm_file && vma->vm_file == file &&
-	    mmext_vma_mapping(vma) == &r->map)
-		return vma;
+	first = find_vma(mm, addr);
+	if (!maps_file(first, file) || first->vm_start > addr)
+		goto unlock;
 
+	for (vma = first; (vma->vm_flags & flags) == flags; vma = next) {
+		if (addr + length <= vma->vm_end)
+			return first;
+		next = find_vma(mm, vma->vm_end);
+		if (!maps_file(next, file) || next->vm_start != vma->vm_end ||
+		    next->vm_pgoff != vma->vm_pgoff + vma_pages(vma))
+			break;
+	}
+unlock:
 	mmap_read_unlock(mm);
 	return ERR_PTR(-EFAULT);
+}
+
+/* How many of @pages at @addr are in @vma, @most at once. */
+static unsigned long pages_in_vma(struct vm_area_struct *vma, u64 addr,
+				  u64 pages, unsigned long most)
+{
+	return min3(pages, (u64)(vma->vm_end - addr) >> PAGE_SHIFT, (u64)most);
 }
 
 static int lock_region(struct region *r)
@@ -196,13 +223,9 @@ static long populate_step(struct file *file, void *arg, u64 pages)
 	bool write = p->flags & MMEXT_POPULATE_WRITE;
 	int err;
 
-	vma = lock_vma(file, p->addr, p->length);
+	vma = lock_vma(file, p->addr, p->length, write ? VM_WRITE : 0);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
-
-	err = -EFAULT;
-	if (write && !(vma->vm_flags & VM_WRITE))
-		goto unlock;
 
 	err = -EINTR;
 	if (down_read_killable(&r->lock))
@@ -212,8 +235,9 @@ static long populate_step(struct file *file, void *arg, u64 pages)
 		err = -ENODEV;
 	else
 		err = populate_pages(vma, r, p->addr,
-				     min_t(u64, pages, STEP_PAGES), write,
-				     &done);
+				     pages_in_vma(vma, p->addr, pages,
+						  STEP_PAGES),
+				     write, &done);
 	up_read(&r->lock);
 unlock:
 	mmap_read_unlock(current->mm);
@@ -276,16 +300,16 @@ static int do_remap(struct file *file, void *arg)
 
 static long zap_step(struct file *file, void *arg, u64 pages)
 {
-	/* as much as a walk over empty tables does between two signals */
-	unsigned long nr = min_t(u64, pages, 1UL << (30 - PAGE_SHIFT));
 	struct mmext_zap *z = arg;
 	struct vm_area_struct *vma;
+	unsigned long nr;
 	int err;
 
-	vma = lock_vma(file, z->addr, z->length);
+	vma = lock_vma(file, z->addr, z->length, 0);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 
+	nr = pages_in_vma(vma, z->addr, pages, ZAP_STEP_PAGES);
 	err = mmext_zap_vma_ptes(vma, z->addr, nr << PAGE_SHIFT);
 	mmap_read_unlock(current->mm);
 	return err ?: nr;
@@ -415,32 +439,36 @@ static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
 
 static long lookup_step(struct file *file, void *arg, u64 pages)
 {
-	unsigned long nr = min_t(u64, pages, STEP_PAGES), i;
 	bool show_pfn = capable(CAP_SYS_ADMIN);
 	struct mmext_lookup *l = arg;
 	struct mmext_entry *entries;
 	struct vm_area_struct *vma;
-	long ret = nr;
+	unsigned long nr, i;
+	long ret;
 
+	nr = min_t(u64, pages, STEP_PAGES);
 	entries = kvcalloc(nr, sizeof(*entries), GFP_KERNEL_ACCOUNT);
 	if (!entries)
 		return -ENOMEM;
 
-	vma = lock_vma(file, l->addr, l->length);
+	vma = lock_vma(file, l->addr, l->length, 0);
 	if (IS_ERR(vma)) {
 		ret = PTR_ERR(vma);
 		goto free;
 	}
+	nr = pages_in_vma(vma, l->addr, pages, STEP_PAGES);
 	for (i = 0; i < nr; i++)
 		lookup_one(vma, l->addr + (i << PAGE_SHIFT), show_pfn,
 			   &entries[i]);
 	mmap_read_unlock(current->mm);
 
 	if (copy_to_user(u64_to_user_ptr(l->entries), entries,
-			 nr * sizeof(*entries)))
+			 nr * sizeof(*entries))) {
 		ret = -EFAULT;
-	else
-		l->entries += nr * sizeof(*entries);
+		goto free;
+	}
+	l->entries += nr * sizeof(*entries);
+	ret = nr;
 free:
 	kvfree(entries);
 	return ret;

@@ -98,6 +98,7 @@ static const struct file_operations mmext_fops = {
 	.mmap = region_mmap,
 	.unlocked_ioctl = region_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.fsync = noop_fsync,	/* for msync(2) */
 	.show_fdinfo = mmext_show_fdinfo,
 };
 
@@ -111,6 +112,7 @@ static const struct file_operations named_fops = {
 	.mmap = region_mmap,
 	.unlocked_ioctl = region_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.fsync = noop_fsync,	/* for msync(2) */
 	.show_fdinfo = mmext_show_fdinfo,
 };
 

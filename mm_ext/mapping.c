@@ -178,12 +178,14 @@ static bool is_shared_writable(unsigned long flags)
 pgprot_t mmext_vma_prot(struct vm_area_struct *vma, bool write)
 {
 	pte_t pte = pfn_pte(0, vma->vm_page_prot);
+	bool now = pte_write(pte);
+
+	write = write && is_shared_writable(vma->vm_flags);
+	if (now == write)
+		return vma->vm_page_prot;
 
 	/* through an entry, since pgprot_modify() has an unexported callee */
-	if (write && is_shared_writable(vma->vm_flags))
-		pte = pte_mkwrite_novma(pte);
-	else
-		pte = pte_wrprotect(pte);
+	pte = write ? pte_mkwrite_novma(pte) : pte_wrprotect(pte);
 	return __pgprot(pte_val(pte));
 }
 EXPORT_SYMBOL_GPL(mmext_vma_prot);

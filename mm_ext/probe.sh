@@ -43,8 +43,7 @@ compiles() {
 	fi
 }
 
-needs apply_to_page_range unmap_mapping_range on_each_cpu_cond_mask \
-	alloc_anon_inode init_pseudo
+needs apply_to_page_range unmap_mapping_range alloc_anon_inode init_pseudo
 
 echo "/* made by probe.sh */"
 for sym in zap_vma_ptes zap_special_vma_range; do

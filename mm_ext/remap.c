@@ -74,7 +74,9 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
  * page is left, whoever made it.
  *
  * What the frames are must stay true until this returns, as for
- * mmext_vmf_insert_pfn_prot().
+ * mmext_vmf_insert_pfn_prot().  In an mmap handler the VMA is not in i_mmap yet,
+ * and an invalidation would not find it: only objects that never change are
+ * mapped there.
  *
  * Differs from remap_pfn_range(): an entry that shows another frame is -EBUSY
  * and not a BUG; a range that is not inside @vma is refused; also under the

@@ -110,5 +110,5 @@ void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
 	if (flush_global_asid(mm))
 		return;
 
-	on_each_cpu_cond_mask(NULL, flush_this_cpu, &f, true, mm_cpumask(mm));
+	on_each_cpu_mask(mm_cpumask(mm), flush_this_cpu, &f, true);
 }

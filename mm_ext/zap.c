@@ -66,6 +66,12 @@ static void zap_range(struct vm_area_struct *vma, struct mmext_mapping *m,
 	if (g.nr)
 		mmext_test_flush_gap();
 
+	/*
+	 * What was found, or that a table was not, before who else is at it:
+	 * a table that is not there has no lock to order the two.
+	 */
+	smp_mb();
+
 	if (mm_tlb_flush_nested(mm)) {
 		mmext_tlb_flush(mm, 0, MMEXT_TLB_ALL);
 		mmext_count(m, flushes, 1);

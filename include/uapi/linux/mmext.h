@@ -37,6 +37,9 @@
  * reserved members that are not zero, are -EINVAL.  A flag or mode that is
  * known but that this kernel or this build can't serve is -EOPNOTSUPP.
  *
+ * An address range has to be one mapping of this descriptor, or part of one,
+ * else -EFAULT.  A mapping that mprotect(2) split stays one here.
+ *
  * Offsets, addresses and lengths are in bytes and are multiples of the page
  * size, else -EINVAL.  A range that wraps is -EOVERFLOW; one that passes the
  * end of the region is -EINVAL.  A length of 0 does nothing and returns 0.
