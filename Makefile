@@ -29,7 +29,7 @@ demo:
 	vm/demo
 
 lint:
-	lint/run
+	vm/check --layers lint bookworm
 
 negative:
 	negative/run

@@ -137,6 +137,15 @@ tap_case() {
 	fi
 }
 
+# end_jobs: for a trap of a script that runs its jobs under set -m.
+end_jobs() {
+	local job
+	for job in $(jobs -p); do
+		kill -- "-$job" 2>/dev/null || :
+	done
+	wait
+}
+
 # suite_row SUITE: sets release, headers, image.
 suite_row() {
 	local name
