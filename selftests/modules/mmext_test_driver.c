@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A driver on mmext's engine, made to be told what to do; see its header.
+ */
+#include <linux/fs.h>
+#include <linux/gfp.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/mmext.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include "mmext_test_driver.h"
+
+#define ORDER	10
+
+static struct page *pages;
+static struct mmext_mapping mapping;
+static atomic_t nr_mkwrite = ATOMIC_INIT(0);
+
+static vm_fault_t test_fault(struct vm_fault *vmf)
+{
+	if (vmf->pgoff >= MMEXT_TEST_PAGES)
+		return VM_FAULT_SIGBUS;
+
+	return mmext_vmf_insert_pfn(vmf->vma, vmf->address,
+				    page_to_pfn(pages) + vmf->pgoff);
+}
+
+static vm_fault_t test_pfn_mkwrite(struct vm_fault *vmf)
+{
+	atomic_inc(&nr_mkwrite);
+	return mmext_finish_mkwrite_fault(vmf) < 0 ? VM_FAULT_SIGBUS :
+						     VM_FAULT_NOPAGE;
+}
+
+static const struct vm_operations_struct good_vm_ops = {
+	MMEXT_VM_OPS,
+	.fault = test_fault,
+	.pfn_mkwrite = test_pfn_mkwrite,
+};
+
+static const struct vm_operations_struct other_vm_ops = {
+	.fault = test_fault,
+	.pfn_mkwrite = test_pfn_mkwrite,
+};
+
+static const struct vm_operations_struct no_mkwrite_vm_ops = {
+	MMEXT_VM_OPS,
+	.fault = test_fault,
+};
+
+/* A driver that has nothing to do with the engine. */
+static vm_fault_t foreign_fault(struct vm_fault *vmf)
+{
+	struct page *page;
+
+	if (vmf->pgoff >= MMEXT_TEST_PAGES)
+		return VM_FAULT_SIGBUS;
+
+	page = pages + vmf->pgoff;
+	get_page(page);
+	vmf->page = page;
+	return 0;
+}
+
+static const struct vm_operations_struct foreign_vm_ops = {
+	.fault = foreign_fault,
+};
+
+static enum mmext_test_kind test_kind(struct file *file)
+{
+	return (unsigned long)file->private_data;
+}
+
+static int test_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &good_vm_ops;
+	switch (test_kind(file)) {
+	case MMEXT_TEST_GOOD:
+		break;
+	case MMEXT_TEST_NO_VM_OPS:
+		vma->vm_ops = NULL;
+		break;
+	case MMEXT_TEST_OTHER_VM_OPS:
+		vma->vm_ops = &other_vm_ops;
+		break;
+	case MMEXT_TEST_NO_PFN_MKWRITE:
+		vma->vm_ops = &no_mkwrite_vm_ops;
+		break;
+	case MMEXT_TEST_NO_MAPPING:
+		return mmext_vma_init(vma, NULL);
+	case MMEXT_TEST_FOREIGN:
+		vma->vm_ops = &foreign_vm_ops;
+		return 0;
+	}
+	return mmext_vma_init(vma, &mapping);
+}
+
+static int test_open(struct inode *inode, struct file *file)
+{
+	file->private_data = (void *)MMEXT_TEST_GOOD;
+	return 0;
+}
+
+static int fault_result(vm_fault_t ret)
+{
+	switch (ret) {
+	case VM_FAULT_NOPAGE:
+		return MMEXT_TEST_NOPAGE;
+	case VM_FAULT_SIGBUS:
+		return MMEXT_TEST_SIGBUS;
+	case VM_FAULT_OOM:
+		return MMEXT_TEST_OOM;
+	default:
+		return MMEXT_TEST_OTHER;
+	}
+}
+
+static pgprot_t call_prot(struct vm_area_struct *vma, u32 prot)
+{
+	pte_t pte = pfn_pte(0, mmext_vma_prot(vma,
+					      prot & MMEXT_TEST_PROT_WRITE));
+
+	if (prot & MMEXT_TEST_PROT_DIRTY)
+		pte = pte_mkdirty(pte);
+	return __pgprot(pte_val(pte));
+}
+
+static int look_at_pte(struct vm_area_struct *vma, struct mmext_test_call *c)
+{
+	struct mmext_pte pte;
+	int ret = mmext_follow_pte(vma, c->addr, &pte);
+
+	if (ret)
+		return ret;
+	c->out_pfn = pte.pfn;
+	c->out_value = pte.shift << 8;
+	if (pte.write)
+		c->out_value |= MMEXT_TEST_PTE_WRITE;
+	if (pte.dirty)
+		c->out_value |= MMEXT_TEST_PTE_DIRTY;
+	if (pte.young)
+		c->out_value |= MMEXT_TEST_PTE_YOUNG;
+	return 0;
+}
+
+static int call_on_vma(struct vm_area_struct *vma, struct mmext_test_call *c)
+{
+	unsigned long pfn = 0;
+	pgprot_t prot;
+	int ret;
+
+	switch (c->op) {
+	case MMEXT_TEST_INSERT_PFN:
+		return fault_result(mmext_vmf_insert_pfn(vma, c->addr, c->pfn));
+	case MMEXT_TEST_INSERT_PFN_PROT:
+		prot = call_prot(vma, c->prot);
+		return fault_result(mmext_vmf_insert_pfn_prot(vma, c->addr,
+							      c->pfn, prot));
+	case MMEXT_TEST_REMAP_PFN_RANGE:
+		return mmext_remap_pfn_range(vma, c->addr, c->pfn, c->size,
+					     call_prot(vma, c->prot));
+	case MMEXT_TEST_ZAP_VMA_PTES:
+		return mmext_zap_vma_ptes(vma, c->addr, c->size);
+	case MMEXT_TEST_ZAP_PAGE_RANGE_SINGLE:
+		return mmext_zap_page_range_single(vma, c->addr, c->size, NULL);
+	case MMEXT_TEST_FOLLOW_PFN:
+		ret = mmext_follow_pfn(vma, c->addr, &pfn);
+		c->out_pfn = pfn;
+		return ret;
+	case MMEXT_TEST_FOLLOW_PTE:
+		return look_at_pte(vma, c);
+	case MMEXT_TEST_VMA_MAPPING:
+		if (mmext_vma_mapping(vma))
+			c->out_value = mmext_vma_mapping(vma) == &mapping ?
+				       2 : 1;
+		return 0;
+	case MMEXT_TEST_INSERT_WHILE_BUSY:
+		mmext_invalidate_begin(&mapping);
+		ret = fault_result(mmext_vmf_insert_pfn(vma, c->addr, c->pfn));
+		mmext_invalidate_end(&mapping);
+		return ret;
+	}
+	return -ENOTTY;
+}
+
+static int find_and_call(struct mmext_test_call *c)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	int ret = -ENOENT;
+
+	mmap_read_lock(mm);
+	vma = find_vma(mm, c->vma);
+	if (vma && vma->vm_start <= c->vma)
+		ret = call_on_vma(vma, c);
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+static int do_call(struct file *file, struct mmext_test_call *c)
+{
+	struct address_space *space = c->vma ? NULL : file->f_mapping;
+
+	switch (c->op) {
+	case MMEXT_TEST_KIND:
+		file->private_data = (void *)(unsigned long)c->size;
+		return 0;
+	case MMEXT_TEST_INFO:
+		c->out_pfn = page_to_pfn(pages);
+		c->out_value = atomic_read(&nr_mkwrite);
+		return 0;
+	case MMEXT_TEST_UNMAP_MAPPING_RANGE:
+		return mmext_unmap_mapping_range(space, c->addr, c->size, 1);
+	case MMEXT_TEST_UNMAP_MAPPING_PAGES:
+		return mmext_unmap_mapping_pages(space, c->addr, c->size,
+						 true);
+	}
+	return find_and_call(c);
+}
+
+static long test_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
+{
+	struct mmext_test_call c;
+
+	if (cmd != MMEXT_TEST_CALL)
+		return -ENOTTY;
+	if (copy_from_user(&c, (void __user *)uarg, sizeof(c)))
+		return -EFAULT;
+	c.out_pfn = 0;
+	c.out_value = 0;
+	c.out_result = do_call(file, &c);
+	if (copy_to_user((void __user *)uarg, &c, sizeof(c)))
+		return -EFAULT;
+	return 0;
+}
+
+static const struct file_operations test_fops = {
+	.owner = THIS_MODULE,
+	.open = test_open,
+	.mmap = test_mmap,
+	.unlocked_ioctl = test_ioctl,
+};
+
+static struct miscdevice test_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "mmext_test_driver",
+	.fops = &test_fops,
+};
+
+static int __init test_init(void)
+{
+	unsigned int i;
+	int err;
+
+	BUILD_BUG_ON(MMEXT_TEST_PAGES != 1 << ORDER);
+	pages = alloc_pages(GFP_KERNEL | __GFP_ZERO, ORDER);
+	if (!pages)
+		return -ENOMEM;
+	/* each with a reference count of its own, for foreign_fault() */
+	split_page(pages, ORDER);
+	for (i = 0; i < MMEXT_TEST_PAGES; i++)
+		*(u8 *)page_address(pages + i) = i;
+
+	err = mmext_mapping_init(&mapping);
+	if (err)
+		goto free;
+	err = misc_register(&test_misc);
+	if (err)
+		goto destroy;
+	return 0;
+
+destroy:
+	mmext_mapping_destroy(&mapping);
+free:
+	for (i = 0; i < MMEXT_TEST_PAGES; i++)
+		__free_page(pages + i);
+	return err;
+}
+
+static void __exit test_exit(void)
+{
+	unsigned int i;
+
+	misc_deregister(&test_misc);
+	mmext_mapping_destroy(&mapping);
+	for (i = 0; i < MMEXT_TEST_PAGES; i++)
+		__free_page(pages + i);
+}
+
+module_init(test_init);
+module_exit(test_exit);
+
+MODULE_DESCRIPTION("A driver on mmext's engine, for its selftests");
+MODULE_AUTHOR("mmext developers");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An address space with an MMU notifier: whoever mirrors its page tables is
+ * told of every entry that goes, before the page does.
+ */
+#include "mmext_selftest.h"
+#include "modules/mmext_test_notifier.h"
+
+#define NR_PAGES	16
+
+FIXTURE(notifier)
+{
+	int fd;
+	int watch;
+	size_t length;
+	char *addr;
+	/* forked before: has no notifier */
+	struct peer peer;
+};
+
+static int watch_range(int watch, char *addr, size_t length)
+{
+	struct mmext_test_notifier arg = {
+		.start = (uintptr_t)addr,
+		.end = (uintptr_t)addr + length,
+	};
+
+	return call(watch, MMEXT_TEST_NOTIFIER_WATCH, &arg);
+}
+
+/* How many of the range's pages it was told of since it was last asked. */
+static int pages_told(int watch)
+{
+	struct mmext_test_notifier arg;
+
+	if (call(watch, MMEXT_TEST_NOTIFIER_COUNTS, &arg))
+		return -1;
+	return arg.out_starts == arg.out_ends ? (int)arg.out_pages : -2;
+}
+
+FIXTURE_SETUP(notifier)
+{
+	self->fd = region_open();
+	ASSERT_GE(self->fd, 0);
+	self->length = NR_PAGES * page_size;
+	self->addr = region_map(self->fd, self->length, 0);
+	ASSERT_NE(MAP_FAILED, self->addr);
+	fill(self->addr, self->length, 1);
+	ASSERT_EQ(0, peer_start(&self->peer));
+	EXPECT_EQ(1, peer_peek(&self->peer, self->addr));
+	self->watch = open("/dev/mmext_test_notifier", O_RDWR | O_CLOEXEC);
+	ASSERT_GE(self->watch, 0);
+	ASSERT_EQ(0, watch_range(self->watch, self->addr, self->length));
+	ASSERT_EQ(0, pages_told(self->watch));
+}
+
+FIXTURE_TEARDOWN(notifier)
+{
+	EXPECT_EQ(0, peer_stop(&self->peer));
+	close(self->watch);
+	munmap(self->addr, self->length);
+	close(self->fd);
+}
+
+#define PAGE(n)	(self->addr + (n) * page_size)
+
+TEST_F(notifier, is_told_of_an_unmap)
+{
+	ASSERT_EQ(0, region_unmap(self->fd, 2 * page_size, 3 * page_size, 0));
+	EXPECT_EQ(3, pages_told(self->watch));
+	EXPECT_EQ(0, entries_present(self->fd, PAGE(2), 3 * page_size));
+	EXPECT_EQ(NR_PAGES - 3, entries_present(self->fd, self->addr,
+						self->length));
+	EXPECT_EQ(-1, filled_not(self->addr, self->length, 1));
+}
+
+TEST_F(notifier, is_told_of_a_free)
+{
+	ASSERT_EQ(0, region_free(self->fd, 2 * page_size, 3 * page_size));
+	EXPECT_EQ(3, pages_told(self->watch));
+	EXPECT_TRUE(all_bytes(PAGE(2), 3 * page_size, 0));
+	EXPECT_EQ(0, peer_peek(&self->peer, PAGE(2)));
+}
+
+TEST_F(notifier, is_told_of_an_exchange)
+{
+	ASSERT_EQ(0, region_exchange(self->fd, 0, 8 * page_size,
+				     2 * page_size));
+	EXPECT_EQ(4, pages_told(self->watch));
+	EXPECT_EQ(9, *PAGE(0));
+	EXPECT_EQ(10, *PAGE(1));
+	EXPECT_EQ(1, *PAGE(8));
+	EXPECT_EQ(9, peer_peek(&self->peer, PAGE(0)));
+	EXPECT_EQ(2, peer_peek(&self->peer, PAGE(9)));
+}
+
+TEST_F(notifier, is_told_of_an_alias)
+{
+	ASSERT_EQ(0, region_alias(self->fd, 0, 8 * page_size, page_size));
+	EXPECT_EQ(1, pages_told(self->watch));
+	EXPECT_EQ(1, *PAGE(8));
+	EXPECT_EQ(1, peer_peek(&self->peer, PAGE(8)));
+}
+
+TEST_F(notifier, is_told_of_a_zap)
+{
+	ASSERT_EQ(0, region_zap(self->fd, PAGE(2), 3 * page_size));
+	EXPECT_EQ(3, pages_told(self->watch));
+	EXPECT_EQ(0, entries_present(self->fd, PAGE(2), 3 * page_size));
+	EXPECT_EQ(-1, filled_not(self->addr, self->length, 1));
+}
+
+TEST_F(notifier, is_told_of_a_protect)
+{
+	ASSERT_EQ(0, region_protect(self->fd, 2 * page_size, 3 * page_size,
+				    MMEXT_PROTECT_READ_ONLY));
+	EXPECT_EQ(3, pages_told(self->watch));
+	EXPECT_EQ(-SIGSEGV, poke(PAGE(2), 9));
+	EXPECT_EQ(-SIGSEGV, peer_poke(&self->peer, PAGE(2), 9));
+	EXPECT_EQ(3, *PAGE(2));
+}
+
+TEST_F(notifier, is_told_of_a_revoke)
+{
+	ASSERT_EQ(0, region_revoke(self->fd));
+	EXPECT_EQ(NR_PAGES, pages_told(self->watch));
+	EXPECT_EQ(-SIGBUS, peek(PAGE(0)));
+	EXPECT_EQ(-SIGBUS, peer_peek(&self->peer, PAGE(0)));
+}
+
+TEST_F(notifier, is_told_of_entries_in_two_tables)
+{
+	size_t length = 16 * page_size;
+	char *addr = region_map_aligned(self->fd, 2 * TABLE, 0);
+	int watch = open("/dev/mmext_test_notifier", O_RDWR | O_CLOEXEC);
+	size_t from = TABLE - length / 2;
+
+	ASSERT_GE(watch, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	fill(addr + from, length, 1);
+	ASSERT_EQ(0, watch_range(watch, addr + from, length));
+	ASSERT_EQ(0, region_unmap(self->fd, from, length, 0));
+	EXPECT_EQ(16, pages_told(watch));
+	EXPECT_EQ(0, entries_present(self->fd, addr + from, length));
+	close(watch);
+	munmap(addr, 2 * TABLE);
+}
+
+TEST_F(notifier, every_one_of_several_is_told)
+{
+	int watch = open("/dev/mmext_test_notifier", O_RDWR | O_CLOEXEC);
+
+	ASSERT_GE(watch, 0);
+	ASSERT_EQ(0, watch_range(watch, self->addr, self->length));
+	ASSERT_EQ(0, region_exchange(self->fd, 0, page_size, page_size));
+	EXPECT_EQ(2, pages_told(self->watch));
+	EXPECT_EQ(2, pages_told(watch));
+	close(watch);
+	/* one goes, the other stays */
+	ASSERT_EQ(0, region_exchange(self->fd, 0, page_size, page_size));
+	EXPECT_EQ(2, pages_told(self->watch));
+}
+
+TEST_F(notifier, every_mapping_of_the_process_is_told_of)
+{
+	char *other = region_map(self->fd, self->length, 0);
+	int watch = open("/dev/mmext_test_notifier", O_RDWR | O_CLOEXEC);
+
+	ASSERT_NE(MAP_FAILED, other);
+	ASSERT_GE(watch, 0);
+	fill(other, self->length, 1);
+	ASSERT_EQ(0, watch_range(watch, other, self->length));
+	ASSERT_EQ(0, region_unmap(self->fd, page_size, page_size, 0));
+	EXPECT_EQ(1, pages_told(self->watch));
+	EXPECT_EQ(1, pages_told(watch));
+	EXPECT_FALSE(entry_present(self->fd, PAGE(1)));
+	EXPECT_FALSE(entry_present(self->fd, other + page_size));
+	close(watch);
+	munmap(other, self->length);
+}
+
+/* The work of the kernel, that is, and not of the engine. */
+TEST_F(notifier, work_is_handed_to_the_kernel)
+{
+	long long delegated = region_stat(self->fd, "delegated");
+
+	ASSERT_EQ(0, region_unmap(self->fd, 0, page_size, 0));
+	EXPECT_LT(delegated, region_stat(self->fd, "delegated"));
+	delegated = region_stat(self->fd, "delegated");
+	ASSERT_EQ(0, region_zap(self->fd, PAGE(1), page_size));
+	EXPECT_LT(delegated, region_stat(self->fd, "delegated"));
+}
+
+TEST_F(notifier, process_without_one_loses_its_entries_all_the_same)
+{
+	ASSERT_LT(0, peer_entry(&self->peer, self->fd, PAGE(0)));
+	ASSERT_EQ(0, region_unmap(self->fd, 0, self->length, 0));
+	EXPECT_EQ(0, peer_entry(&self->peer, self->fd, PAGE(0)));
+	EXPECT_EQ(0, entries_present(self->fd, self->addr, self->length));
+	EXPECT_EQ(NR_PAGES, pages_told(self->watch));
+}
+
+TEST_F(notifier, gone_again_leaves_the_work_to_the_engine)
+{
+	struct mmext_info info;
+	long long cleared;
+
+	close(self->watch);
+	self->watch = open("/dev/mmext_test_notifier", O_RDWR | O_CLOEXEC);
+	ASSERT_EQ(0, region_info(self->fd, &info));
+	cleared = region_stat(self->fd, "cleared");
+	ASSERT_EQ(0, region_unmap(self->fd, 0, self->length, 0));
+	EXPECT_EQ(0, entries_present(self->fd, self->addr, self->length));
+	EXPECT_EQ(-1, filled_not(self->addr, self->length, 1));
+	EXPECT_TRUE(info.out_tlb == MMEXT_TLB_KERNEL ||
+		    region_stat(self->fd, "cleared") >= cleared + NR_PAGES);
+}
+
+/* The same as stale_test, where the kernel does the flush. */
+struct spinner {
+	volatile __u8 *addr;
+	int epoch;
+	int expected;
+	int ack;
+	int running;
+	int end;
+	int stale;
+};
+
+static void *spinning_reader(void *arg)
+{
+	struct spinner *s = arg;
+	int epoch, seen = 0;
+
+	pin(1);
+	while (!load(&s->end)) {
+		epoch = load(&s->epoch);
+		if (epoch == seen) {
+			(void)*s->addr;
+			store(&s->running, 1);
+			continue;
+		}
+		if (*s->addr != load(&s->expected))
+			s->stale++;
+		seen = epoch;
+		store(&s->ack, seen);
+	}
+	return NULL;
+}
+
+TEST_F(notifier, no_stale_byte_is_seen)
+{
+	struct spinner s = { .addr = (volatile __u8 *)self->addr };
+	pthread_t thread;
+	int i;
+
+	pin(0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, spinning_reader, &s));
+	wait_for(&s.running, 1);
+	for (i = 0; i < 500; i++) {
+		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
+					     page_size));
+		store(&s.expected, i & 1 ? 1 : 2);
+		store(&s.epoch, i + 1);
+		wait_for(&s.ack, i + 1);
+		ASSERT_EQ(0, s.stale) TH_LOG("round %d", i);
+	}
+	store(&s.end, 1);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+}
+
+/* Notifiers come and go while the entries do. */
+static void *come_and_go(void *arg)
+{
+	struct spinner *s = arg;
+	int watch;
+
+	pin(1);
+	while (!load(&s->end)) {
+		watch = open("/dev/mmext_test_notifier", O_RDWR | O_CLOEXEC);
+		if (watch < 0 ||
+		    watch_range(watch, (char *)s->addr, page_size))
+			s->stale++;
+		store(&s->running, 1);
+		close(watch);
+	}
+	return NULL;
+}
+
+TEST_F(notifier, may_come_and_go_at_any_time)
+{
+	struct spinner s = { .addr = (volatile __u8 *)self->addr };
+	pthread_t thread;
+	int i;
+
+	close(self->watch);
+	self->watch = -1;
+	pin(0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, come_and_go, &s));
+	wait_for(&s.running, 1);
+	for (i = 0; i < 500; i++) {
+		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
+					     page_size));
+		ASSERT_EQ(i & 1 ? 1 : 2, *PAGE(0)) TH_LOG("round %d", i);
+		ASSERT_EQ(i & 1 ? 2 : 1, *PAGE(1));
+	}
+	store(&s.end, 1);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, s.stale);
+}
+
+TEST_HARNESS_MAIN
