@@ -3,6 +3,7 @@
  * read(2), write(2) and lseek(2) of a region.
  */
 #include <linux/fs.h>
+#include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
@@ -10,93 +11,118 @@
 #include "region.h"
 
 /*
- * A page to copy from or to, with a reference: the copy may fault, on a
- * mapping of this region if need be, so it is not made under the lock.
- * *page is NULL for a hole that is to be read.
+ * Copy at most to the end of a page.  No copy from or to user space is made
+ * under the lock: it may fault, on a mapping of this very region if need be.
+ *
+ * Reading takes a reference to the page and copies without the lock.  A write
+ * must not do that, or it would store to a page that was PROTECTed or given
+ * away meanwhile: it comes by way of @bounce.
  */
-static int get_page_at(struct region *r, pgoff_t index, bool write,
-		       struct page **page)
+static ssize_t read_some(struct region *r, loff_t pos, size_t len,
+			 struct iov_iter *to, char *bounce)
 {
+	struct page *page = NULL;
+	size_t copied;
 	int err = 0;
 
 	if (down_read_killable(&r->lock))
 		return -EINTR;
-
-	if (r->revoked) {
+	if (r->revoked)
 		err = -ENODEV;
-	} else if (!write) {
-		*page = region_page(r, index);
-	} else if (region_read_only(r, index)) {
-		err = -EPERM;
-	} else {
-		*page = region_page_alloc(r, index);
-		err = PTR_ERR_OR_ZERO(*page);
-	}
-	if (!err && *page)
-		get_page(*page);
-
+	else
+		page = region_page(r, pos >> PAGE_SHIFT);
+	if (page)
+		get_page(page);
 	up_read(&r->lock);
-	return err;
+	if (err)
+		return err;
+
+	if (!page)
+		return iov_iter_zero(len, to) ?: -EFAULT;
+
+	copied = copy_page_to_iter(page, offset_in_page(pos), len, to);
+	put_page(page);
+	return copied ?: -EFAULT;
 }
 
-static ssize_t region_rw(struct kiocb *iocb, struct iov_iter *iter, bool write)
+static ssize_t write_some(struct region *r, loff_t pos, size_t len,
+			  struct iov_iter *from, char *bounce)
+{
+	pgoff_t index = pos >> PAGE_SHIFT;
+	struct page *page;
+	ssize_t ret;
+
+	len = copy_from_iter(bounce, len, from);
+	if (!len)
+		return -EFAULT;
+
+	if (down_read_killable(&r->lock))
+		return -EINTR;
+	if (r->revoked) {
+		ret = -ENODEV;
+	} else if (region_read_only(r, index)) {
+		ret = -EPERM;
+	} else {
+		page = region_page_alloc(r, index);
+		ret = PTR_ERR_OR_ZERO(page);
+		if (!ret) {
+			memcpy_to_page(page, offset_in_page(pos), bounce, len);
+			ret = len;
+		}
+	}
+	up_read(&r->lock);
+	return ret;
+}
+
+static ssize_t region_rw(struct kiocb *iocb, struct iov_iter *iter,
+			 ssize_t (*some)(struct region *r, loff_t pos,
+					 size_t len, struct iov_iter *iter,
+					 char *bounce),
+			 char *bounce)
 {
 	struct region *r = iocb->ki_filp->private_data;
-	ssize_t done = 0;
-	int err = 0;
+	ssize_t done = 0, ret = 0;
+
+	while (iov_iter_count(iter) && iocb->ki_pos < region_end(r)) {
+		ret = -EINTR;
+		if (signal_pending(current))
+			break;
+
+		ret = some(r, iocb->ki_pos,
+			   min_t(size_t, iov_iter_count(iter),
+				 PAGE_SIZE - offset_in_page(iocb->ki_pos)),
+			   iter, bounce);
+		if (ret < 0)
+			break;
+
+		iocb->ki_pos += ret;
+		done += ret;
+		cond_resched();
+	}
+
+	return done ?: ret;
+}
+
+ssize_t region_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct region *r = iocb->ki_filp->private_data;
 
 	if (READ_ONCE(r->revoked))
 		return -ENODEV;
 	region_shape(r);
 
-	if (write && iov_iter_count(iter) && iocb->ki_pos >= region_end(r))
-		return -ENOSPC;
-
-	while (iov_iter_count(iter) && iocb->ki_pos < region_end(r)) {
-		size_t offset = offset_in_page(iocb->ki_pos);
-		size_t len = min_t(size_t, iov_iter_count(iter),
-				   PAGE_SIZE - offset);
-		struct page *page = NULL;
-		size_t copied;
-
-		if (signal_pending(current)) {
-			err = -EINTR;
-			break;
-		}
-
-		err = get_page_at(r, iocb->ki_pos >> PAGE_SHIFT, write, &page);
-		if (err)
-			break;
-
-		if (!page)
-			copied = iov_iter_zero(len, iter);
-		else if (write)
-			copied = copy_page_from_iter(page, offset, len, iter);
-		else
-			copied = copy_page_to_iter(page, offset, len, iter);
-		if (page)
-			put_page(page);
-
-		iocb->ki_pos += copied;
-		done += copied;
-		if (copied < len) {
-			err = -EFAULT;
-			break;
-		}
-		cond_resched();
-	}
-
-	return done ?: err;
-}
-
-ssize_t region_read_iter(struct kiocb *iocb, struct iov_iter *to)
-{
-	return region_rw(iocb, to, false);
+	return region_rw(iocb, to, read_some, NULL);
 }
 
 ssize_t region_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct region *r = iocb->ki_filp->private_data;
+	char *bounce;
+	ssize_t ret;
+
+	if (READ_ONCE(r->revoked))
+		return -ENODEV;
+	region_shape(r);
 
 	if (iocb->ki_flags & IOCB_APPEND) {
 		/* a region has no end of data to append to */
@@ -104,7 +130,15 @@ ssize_t region_write_iter(struct kiocb *iocb, struct iov_iter *from)
 			return -EINVAL;
 		iocb->ki_pos = r->length;
 	}
-	return region_rw(iocb, from, true);
+	if (iov_iter_count(from) && iocb->ki_pos >= region_end(r))
+		return -ENOSPC;
+
+	bounce = (char *)__get_free_page(GFP_KERNEL);
+	if (!bounce)
+		return -ENOMEM;
+	ret = region_rw(iocb, from, write_some, bounce);
+	free_page((unsigned long)bounce);
+	return ret;
 }
 
 loff_t region_llseek(struct file *file, loff_t offset, int whence)

@@ -336,7 +336,8 @@ static int unmap_vma(struct vm_area_struct *vma, pgoff_t first, pgoff_t last)
  * parent, before entries are copied to it.
  *
  * Differs from unmap_mapping_pages(): VMAs there that are not the engine's are
- * left alone, and the caller is told.
+ * left alone, and the caller is told.  (Where the kernel does the work for one
+ * of the engine's, it unmaps them as well; the answer is the same.)
  *
  * Context: process context, may sleep.  Takes i_mmap_rwsem for read.  To change
  * what the range shows as well, between mmext_invalidate_begin() and _end().
