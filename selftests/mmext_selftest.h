@@ -498,6 +498,35 @@ static inline void wait_for(const int *flag, int val)
 			usleep(20);
 }
 
+/*
+ * A loop of many rounds that stops early, and says so, on a host too busy for
+ * all of them in a few seconds.
+ */
+struct rounds {
+	int nr;
+	__u64 end_us;
+};
+
+#define FEW_ROUNDS	50
+
+static inline struct rounds rounds_begin(int nr)
+{
+	struct rounds rounds = { .nr = nr, .end_us = now_us() + 8000000 };
+
+	return rounds;
+}
+
+static inline bool rounds_go_on(const struct rounds *rounds, int done)
+{
+	if (done >= rounds->nr)
+		return false;
+	if (done < FEW_ROUNDS || now_us() < rounds->end_us)
+		return true;
+	printf("# busy host: %d of %d rounds\n", done, rounds->nr);
+	fflush(stdout);
+	return false;
+}
+
 /* A small generator, so that a run can be repeated. */
 static inline __u32 next_random(__u32 *state)
 {

@@ -248,8 +248,9 @@ static void *spinning_reader(void *arg)
 	return NULL;
 }
 
-TEST_F(notifier, no_stale_byte_is_seen)
+TEST_F_TIMEOUT(notifier, no_stale_byte_is_seen, 120)
 {
+	struct rounds rounds = rounds_begin(500);
 	struct spinner s = { .addr = (volatile __u8 *)self->addr };
 	pthread_t thread;
 	int i;
@@ -257,7 +258,7 @@ TEST_F(notifier, no_stale_byte_is_seen)
 	pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, spinning_reader, &s));
 	wait_for(&s.running, 1);
-	for (i = 0; i < 500; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
 					     page_size));
 		store(&s.expected, i & 1 ? 1 : 2);
@@ -287,8 +288,9 @@ static void *come_and_go(void *arg)
 	return NULL;
 }
 
-TEST_F(notifier, may_come_and_go_at_any_time)
+TEST_F_TIMEOUT(notifier, may_come_and_go_at_any_time, 120)
 {
+	struct rounds rounds = rounds_begin(500);
 	struct spinner s = { .addr = (volatile __u8 *)self->addr };
 	pthread_t thread;
 	int i;
@@ -298,7 +300,7 @@ TEST_F(notifier, may_come_and_go_at_any_time)
 	pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, come_and_go, &s));
 	wait_for(&s.running, 1);
-	for (i = 0; i < 500; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
 					     page_size));
 		ASSERT_EQ(i & 1 ? 1 : 2, *PAGE(0)) TH_LOG("round %d", i);

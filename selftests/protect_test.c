@@ -370,9 +370,10 @@ static void *write_on(void *arg)
 	return NULL;
 }
 
-TEST_F(protect, stops_a_storing_thread)
+TEST_F_TIMEOUT(protect, stops_a_storing_thread, 120)
 {
 	struct writer writer = { .word = (void *)self->addr };
+	struct rounds rounds = rounds_begin(200);
 	unsigned int before, seen;
 	pthread_t thread;
 	int i;
@@ -380,7 +381,7 @@ TEST_F(protect, stops_a_storing_thread)
 	pin(0);
 	*writer.word = 0;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, write_on, &writer));
-	for (i = 1; i <= 200; i++) {
+	for (i = 1; rounds_go_on(&rounds, i - 1); i++) {
 		before = *writer.word;
 		while (*writer.word == before)
 			;

@@ -176,11 +176,12 @@ static void race_end(FIXTURE_DATA(race) *self, const char *delay)
 
 TEST_F_TIMEOUT(race, fault_during_an_exchange_shows_the_new_page, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(self->rounds);
 	int i;
 
 	ASSERT_EQ(0, put_byte(self->fd, 0, VALUE_A));
 	ASSERT_EQ(0, put_byte(self->fd, page_size, VALUE_B));
-	for (i = 0; i < self->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, region_unmap(self->fd, 0, page_size, 0));
 		race_start(self, LOOKUP_DELAY, ACCESS_READ);
 		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
@@ -195,9 +196,10 @@ TEST_F_TIMEOUT(race, fault_during_an_exchange_shows_the_new_page, TIMEOUT)
 
 TEST_F_TIMEOUT(race, store_during_an_exchange_is_in_one_page, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(self->rounds);
 	int i, first, second;
 
-	for (i = 0; i < self->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, put_byte(self->fd, 0, VALUE_A));
 		ASSERT_EQ(0, put_byte(self->fd, page_size, VALUE_B));
 		ASSERT_EQ(0, region_unmap(self->fd, 0, page_size, 0));
@@ -219,9 +221,10 @@ TEST_F_TIMEOUT(race, store_during_an_exchange_is_in_one_page, TIMEOUT)
 TEST_F_TIMEOUT(race, first_store_to_a_read_only_entry_during_an_exchange,
 	       TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(self->rounds);
 	int i, first, second;
 
-	for (i = 0; i < self->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, put_byte(self->fd, 0, VALUE_A));
 		ASSERT_EQ(0, put_byte(self->fd, page_size, VALUE_B));
 		ASSERT_EQ(0, region_unmap(self->fd, 0, page_size, 0));
@@ -243,10 +246,11 @@ TEST_F_TIMEOUT(race, first_store_to_a_read_only_entry_during_an_exchange,
 
 TEST_F_TIMEOUT(race, fault_during_an_alias_shows_the_new_page, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(self->rounds);
 	int i;
 
 	ASSERT_EQ(0, put_byte(self->fd, page_size, VALUE_B));
-	for (i = 0; i < self->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, region_free(self->fd, 0, page_size));
 		ASSERT_EQ(0, put_byte(self->fd, 0, VALUE_A));
 		race_start(self, LOOKUP_DELAY, ACCESS_READ);
@@ -260,9 +264,10 @@ TEST_F_TIMEOUT(race, fault_during_an_alias_shows_the_new_page, TIMEOUT)
 
 TEST_F_TIMEOUT(race, fault_during_a_free_does_not_map_the_freed_page, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(self->rounds);
 	int i;
 
-	for (i = 0; i < self->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, put_byte(self->fd, 0, VALUE_A));
 		ASSERT_EQ(0, region_unmap(self->fd, 0, page_size, 0));
 		race_start(self, LOOKUP_DELAY, ACCESS_READ);
@@ -279,9 +284,10 @@ TEST_F_TIMEOUT(race, fault_during_a_free_does_not_map_the_freed_page, TIMEOUT)
 
 TEST_F_TIMEOUT(race, store_during_a_free_is_kept_or_freed, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(self->rounds);
 	int i, val;
 
-	for (i = 0; i < self->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, put_byte(self->fd, 0, VALUE_A));
 		ASSERT_EQ(0, region_unmap(self->fd, 0, page_size, 0));
 		race_start(self, LOOKUP_DELAY, ACCESS_STORE);
@@ -298,9 +304,10 @@ TEST_F_TIMEOUT(race, store_during_a_free_is_kept_or_freed, TIMEOUT)
 
 TEST_F_TIMEOUT(race, fault_during_a_protect_gives_no_writable_entry, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(self->rounds);
 	int i, val;
 
-	for (i = 0; i < self->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, put_byte(self->fd, 0, VALUE_A));
 		ASSERT_EQ(0, region_unmap(self->fd, 0, page_size, 0));
 		race_start(self, LOOKUP_DELAY, i & 1 ? ACCESS_STORE :
@@ -320,11 +327,12 @@ TEST_F_TIMEOUT(race, fault_during_a_protect_gives_no_writable_entry, TIMEOUT)
 
 TEST_F_TIMEOUT(race, populate_during_an_exchange_maps_the_new_page, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(self->rounds);
 	int i;
 
 	ASSERT_EQ(0, put_byte(self->fd, 0, VALUE_A));
 	ASSERT_EQ(0, put_byte(self->fd, page_size, VALUE_B));
-	for (i = 0; i < self->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, region_unmap(self->fd, 0, page_size, 0));
 		race_start(self, LOOKUP_DELAY, ACCESS_POPULATE);
 		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
@@ -338,6 +346,7 @@ TEST_F_TIMEOUT(race, populate_during_an_exchange_maps_the_new_page, TIMEOUT)
 
 TEST_F_TIMEOUT(race, mapping_that_moves_during_an_exchange, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(ROUNDS / 3);
 	int i;
 
 	self->other.place = mmap(NULL, page_size, PROT_NONE,
@@ -346,7 +355,7 @@ TEST_F_TIMEOUT(race, mapping_that_moves_during_an_exchange, TIMEOUT)
 	ASSERT_EQ(0, put_byte(self->fd, 0, VALUE_A));
 	ASSERT_EQ(0, put_byte(self->fd, page_size, VALUE_B));
 	self->wide = false;
-	for (i = 0; i < ROUNDS / 3; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(i & 1 ? VALUE_B : VALUE_A, peek(self->other.addr));
 		race_start(self, LOOKUP_DELAY, ACCESS_MOVE);
 		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
@@ -389,6 +398,7 @@ TEST_F_TIMEOUT(race, fault_during_a_revoke_ends_in_sigbus, TIMEOUT)
  */
 TEST_F_TIMEOUT(race, fork_during_an_exchange_copies_no_old_entry, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(25);
 	size_t length = 64 * page_size, i;
 	struct mmext_remap arg;
 	char *addr;
@@ -397,7 +407,7 @@ TEST_F_TIMEOUT(race, fork_during_an_exchange_copies_no_old_entry, TIMEOUT)
 
 	addr = region_map(self->fd, length, 0);
 	ASSERT_NE(MAP_FAILED, addr);
-	for (n = 0; n < 25; n++) {
+	for (n = 0; rounds_go_on(&rounds, n); n++) {
 		int go[2], done[2];
 		char byte;
 
@@ -576,10 +586,11 @@ static void zap_end(FIXTURE_DATA(second) *self, int expected)
 
 TEST_F_TIMEOUT(second, exchange_does_not_overtake_a_zap, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(self->rounds);
 	struct mmext_info info;
 	int i;
 
-	for (i = 0; i < self->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		zap_start(self);
 		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
 					     page_size));
@@ -596,9 +607,10 @@ TEST_F_TIMEOUT(second, exchange_does_not_overtake_a_zap, TIMEOUT)
 
 TEST_F_TIMEOUT(second, free_does_not_overtake_a_zap, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(self->rounds);
 	int i;
 
-	for (i = 0; i < self->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, put_byte(self->fd, 0, VALUE_A));
 		/* the reader has what it is to lose */
 		store(&self->spinner.expected, VALUE_A);
@@ -627,6 +639,7 @@ static void *protecting_thread(void *arg)
 
 TEST_F_TIMEOUT(race, mprotect_during_exchanges_leaves_the_new_page, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(200);
 	struct other o = { .addr = self->addr };
 	pthread_t thread;
 	int i;
@@ -636,7 +649,7 @@ TEST_F_TIMEOUT(race, mprotect_during_exchanges_leaves_the_new_page, TIMEOUT)
 	self->wide = false;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, protecting_thread, &o));
 	wait_for(&o.begun, 1);
-	for (i = 0; i < 200; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		race_start(self, LOOKUP_DELAY, ACCESS_READ);
 		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
 					     page_size));

@@ -312,22 +312,23 @@ TEST_F(remap, protection_stays_with_the_offset)
 }
 
 /* Additions to a counter that moves about are all in one page or the other. */
-#define NR_ADDS	200000
-
 struct adder {
 	unsigned long *counter;
-	int done;
+	unsigned long added;
+	int running;
+	int end;
 };
 
 static void *add_many(void *arg)
 {
 	struct adder *adder = arg;
-	unsigned int i;
 
 	pin(1);
-	for (i = 0; i < NR_ADDS; i++)
+	while (!load(&adder->end)) {
 		__atomic_fetch_add(adder->counter, 1, __ATOMIC_RELAXED);
-	store(&adder->done, 1);
+		store(&adder->added, adder->added + 1);
+		store(&adder->running, 1);
+	}
 	return NULL;
 }
 
@@ -335,21 +336,27 @@ TEST_F(remap, no_store_is_lost_between_two_pages)
 {
 	struct adder adder = { .counter = (unsigned long *)PAGE(20) };
 	unsigned long *other = (unsigned long *)PAGE(21);
-	unsigned int rounds = 0;
+	struct rounds rounds = rounds_begin(500);
+	unsigned long added;
 	pthread_t thread;
+	int i;
 
 	*adder.counter = 0;
 	*other = 0;
 	pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, add_many, &adder));
-	while (!load(&adder.done)) {
+	wait_for(&adder.running, 1);
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
+		/* so that there is something to lose in each round */
+		added = load(&adder.added);
+		while (load(&adder.added) == added)
+			sched_yield();
 		ASSERT_EQ(0, region_exchange(self->fd, 20 * page_size,
 					     21 * page_size, page_size));
-		rounds++;
 	}
+	store(&adder.end, 1);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	EXPECT_LT(10, rounds);
-	EXPECT_EQ(NR_ADDS, *adder.counter + *other);
+	EXPECT_EQ(adder.added, *adder.counter + *other);
 	EXPECT_NE(0, *adder.counter);
 	EXPECT_NE(0, *other);
 }

@@ -267,7 +267,8 @@ FIXTURE_TEARDOWN(runner)
 	munmap(self->runner, page_size);
 }
 
-TEST_F(runner, gets_sigbus_and_nothing_else_when_the_region_goes)
+TEST_F_TIMEOUT(runner, gets_sigbus_and_nothing_else_when_the_region_goes,
+	       120)
 {
 	pthread_t thread;
 	pid_t pid = 0;

@@ -201,9 +201,10 @@ static void publish(struct shared *s, int expected)
 
 TEST_F_TIMEOUT(stale, no_byte_is_seen_after_an_exchange, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(variant->rounds);
 	int i;
 
-	for (i = 0; i < variant->rounds; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, region_exchange(self->fd, OFFSET_A, OFFSET_B,
 					     self->length));
 		publish(self->s, i & 1 ? VALUE_A : VALUE_B);
@@ -213,12 +214,13 @@ TEST_F_TIMEOUT(stale, no_byte_is_seen_after_an_exchange, TIMEOUT)
 
 TEST_F_TIMEOUT(stale, no_byte_is_seen_after_an_alias, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(variant->rounds / 4);
 	size_t third = 12 * MIB;
 	int i;
 
 	/* of one and the other of two that stay */
 	fill(self->mine + third, self->length, VALUE_A + 20);
-	for (i = 0; i < variant->rounds / 4; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, region_alias(self->fd, i & 1 ? third : OFFSET_B,
 					  OFFSET_A, self->length));
 		publish(self->s, i & 1 ? VALUE_A + 20 : VALUE_B);
@@ -229,10 +231,11 @@ TEST_F_TIMEOUT(stale, no_byte_is_seen_after_an_alias, TIMEOUT)
 /* Zeroes, but for what the changer puts there: @expected + 0 is 0. */
 TEST_F_TIMEOUT(stale, no_byte_is_seen_after_a_free, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(variant->rounds / 4);
 	unsigned int p;
 	int i;
 
-	for (i = 0; i < variant->rounds / 4; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		for (p = 0; p < variant->nr_pages; p++)
 			self->mine[OFFSET_A + p * page_size] = i + p;
 		publish(self->s, i);
@@ -252,9 +255,10 @@ TEST_F_TIMEOUT(stale, no_byte_is_seen_after_a_free, TIMEOUT)
 /* The entry went before: only its flush can have taken the translation. */
 TEST_F_TIMEOUT(stale, no_byte_is_seen_after_an_unmap_and_an_exchange, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(variant->rounds / 8);
 	int i;
 
-	for (i = 0; i < variant->rounds / 8; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, region_unmap(self->fd, OFFSET_A, self->length,
 					  0));
 		ASSERT_EQ(0, region_exchange(self->fd, OFFSET_A, OFFSET_B,
@@ -266,13 +270,14 @@ TEST_F_TIMEOUT(stale, no_byte_is_seen_after_an_unmap_and_an_exchange, TIMEOUT)
 
 TEST_F_TIMEOUT(stale, no_byte_is_seen_after_a_zap_and_an_exchange, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(variant->rounds / 8);
 	unsigned int a;
 	int i;
 
 	/* ZAP is of the caller's own entries */
 	if (variant->process)
 		return;
-	for (i = 0; i < variant->rounds / 8; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		for (a = 0; a < variant->nr_addrs; a++) {
 			ASSERT_EQ(0, region_zap(self->fd,
 						(void *)self->s->addr[a],
@@ -288,6 +293,7 @@ TEST_F_TIMEOUT(stale, no_byte_is_seen_after_a_zap_and_an_exchange, TIMEOUT)
 /* A reader on the changer's own CPU, which switches between the two. */
 TEST(no_stale_byte_of_a_process_on_the_same_cpu)
 {
+	struct rounds rounds = rounds_begin(500);
 	struct shared *s = shared_alloc(sizeof(*s));
 	int i, epoch, seen = 0, fd = region_open();
 	char *addr;
@@ -320,7 +326,7 @@ TEST(no_stale_byte_of_a_process_on_the_same_cpu)
 		}
 		_exit(0);
 	}
-	for (i = 0; i < 500; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		wait_for(&s->running, i + 1);
 		ASSERT_EQ(0, region_exchange(fd, 0, page_size, page_size));
 		publish(s, i & 1 ? VALUE_A : VALUE_B);
@@ -447,10 +453,11 @@ FIXTURE_TEARDOWN(sleeper)
 
 TEST_F_TIMEOUT(sleeper, that_wakes_sees_no_stale_byte, TIMEOUT)
 {
+	struct rounds rounds = rounds_begin(200);
 	char byte;
 	int i;
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(1, read(self->sleeper.to_changer[0], &byte, 1));
 		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
 					     page_size));
@@ -498,6 +505,7 @@ static void *watch(void *arg)
 
 TEST(reader_during_exchanges_sees_one_page_or_the_other)
 {
+	struct rounds rounds = rounds_begin(2000);
 	struct watcher w = { 0 };
 	int i, fd = region_open();
 	pthread_t thread;
@@ -512,7 +520,7 @@ TEST(reader_during_exchanges_sees_one_page_or_the_other)
 	pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, watch, &w));
 	wait_for(&w.running, 1);
-	for (i = 0; i < 2000; i++)
+	for (i = 0; rounds_go_on(&rounds, i); i++)
 		ASSERT_EQ(0, region_exchange(fd, 0, page_size, page_size));
 	store(&w.end, 1);
 	ASSERT_EQ(0, pthread_join(thread, NULL));

@@ -153,6 +153,7 @@ static void *add_to(void *arg)
 TEST_F(zap, loses_no_store_of_another_thread)
 {
 	unsigned long *counter = (unsigned long *)self->addr;
+	struct rounds rounds = rounds_begin(2000);
 	pthread_t thread;
 	void *added;
 	int i;
@@ -163,7 +164,7 @@ TEST_F(zap, loses_no_store_of_another_thread)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, add_to, counter));
 	while (!load(counter))
 		sched_yield();
-	for (i = 0; i < 2000; i++)
+	for (i = 0; rounds_go_on(&rounds, i); i++)
 		ASSERT_EQ(0, region_zap(self->fd, self->addr, page_size));
 	store(&keep_adding, 0);
 	ASSERT_EQ(0, pthread_join(thread, &added));
