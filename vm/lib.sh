@@ -10,7 +10,7 @@ me=${0##*/}
 # not among them: everything is compiled inside a suite's own root.
 host_packages=(
 	cpio mmdebstrap patch perl python3 qemu-system-x86 shellcheck
-	squashfs-tools xz-utils
+	squashfs-tools xz-utils zstd
 )
 
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
