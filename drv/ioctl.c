@@ -334,16 +334,21 @@ static long unmap_step(struct file *file, void *arg, u64 pages)
 	pgoff_t first = u->offset >> PAGE_SHIFT;
 	long ret;
 
-	ret = lock_region(r);
-	if (ret)
-		return ret;
-
-	if (u->flags & MMEXT_UNMAP_FREE)
+	if (u->flags & MMEXT_UNMAP_FREE) {
+		ret = lock_region(r);
+		if (ret)
+			return ret;
 		ret = region_free(r, first, first + pages - 1);
-	else
-		ret = region_unmap(r, u->offset, u->length) ?: (long)pages;
-	up_write(&r->lock);
-	return ret;
+		up_write(&r->lock);
+		return ret;
+	}
+
+	/* nothing changes but entries: those who fault need not wait */
+	if (down_read_killable(&r->lock))
+		return -EINTR;
+	ret = r->revoked ? -ENODEV : region_unmap(r, u->offset, u->length);
+	up_read(&r->lock);
+	return ret ?: (long)pages;
 }
 
 static int do_unmap(struct file *file, void *arg)
@@ -396,8 +401,7 @@ static long protect_step(struct file *file, void *arg, u64 pages)
 	if (p->flags & MMEXT_PROTECT_READ_ONLY)
 		ret = region_protect(r, first, min_t(u64, pages, STEP_PAGES));
 	else
-		ret = region_unprotect(r, first, first + pages - 1) ?:
-		      (long)pages;
+		ret = region_unprotect(r, first, first + pages - 1);
 	up_write(&r->lock);
 	return ret;
 }
@@ -421,8 +425,12 @@ static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
 	struct mmext_pte pte;
 	unsigned long pfn;
 
-	if (mmext_follow_pte(vma, addr, &pte))
-		return;
+	/* another process can change the entry: flags and frame of one */
+	do {
+		if (mmext_follow_pte(vma, addr, &pte))
+			return;
+	} while (show_pfn && (mmext_follow_pfn(vma, addr, &pfn) ||
+			      pfn != pte.pfn));
 
 	e->flags = MMEXT_ENTRY_PRESENT;
 	if (pte.write)
@@ -432,8 +440,7 @@ static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
 	if (pte.young)
 		e->flags |= MMEXT_ENTRY_YOUNG;
 	e->shift = pte.shift;
-
-	if (show_pfn && !mmext_follow_pfn(vma, addr, &pfn))
+	if (show_pfn)
 		e->pfn = pfn;
 }
 

@@ -176,22 +176,22 @@ static void remove_named(void)
 static int add_all_named(char *s)
 {
 	unsigned int nr = 0;
+	u64 length;
+	char *end;
 	int err;
 
-	while (*s) {
-		char *end;
-		u64 length = memparse(s, &end);
-
-		if (end == s || (*end && *end != ',') || !length ||
-		    !PAGE_ALIGNED(length) || length > REGION_MAX_LENGTH) {
+	for (; *s; s = end + 1) {
+		length = memparse(s, &end);
+		if (end == s || !length || !PAGE_ALIGNED(length) ||
+		    length > REGION_MAX_LENGTH || (*end && *end != ',') ||
+		    (*end && !end[1])) {
 			pr_err("regions=%s: sizes are multiples of %lu bytes, with commas between\n",
 			       regions, PAGE_SIZE);
 			return -EINVAL;
 		}
 		err = add_named(nr++, length);
-		if (err)
+		if (err || !*end)
 			return err;
-		s = *end ? end + 1 : end;
 	}
 	return 0;
 }
@@ -230,18 +230,19 @@ remove:
 
 static void __exit mmext_exit(void)
 {
-	long live, pages, vmas;
+	u64 used;
+	long live, vmas;
 
 	misc_deregister(&mmext_misc);
 	remove_named();
 	region_fs_exit();
 
 	live = region_live();
-	pages = region_used() >> PAGE_SHIFT;
+	used = region_used();
 	vmas = mmext_live_vmas();
-	if (live || pages || vmas)
-		pr_err("leak: %ld regions, %ld pages, %ld mappings\n",
-		       live, pages, vmas);
+	if (live || used || vmas)
+		pr_err("leak: %ld regions, %llu bytes of pages, %ld mappings\n",
+		       live, used, vmas);
 	else
 		pr_info("unloaded, 0 regions, 0 pages, 0 mappings\n");
 }

@@ -3,7 +3,6 @@
  * Mappings of a region: their faults, and what debuggers see of them.
  */
 #include <linux/fs.h>
-#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/mmext.h>
 #include <linux/moduleparam.h>
@@ -44,10 +43,10 @@ static vm_fault_t vmf_code(long err)
 }
 
 /*
- * The first touch of an offset.  The lock keeps what is looked up, and put
- * there, until it is inserted.
+ * The first touch of an offset, or a fault that an invalidation came in the way
+ * of.  The lock keeps what is looked up, and put there, until it is inserted.
  */
-static vm_fault_t fault_in_hole(struct vm_fault *vmf, struct region *r)
+static vm_fault_t fault_locked(struct vm_fault *vmf, struct region *r)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
@@ -84,31 +83,31 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct region *r = vma_region(vma);
-	unsigned long seq;
 	struct page *page;
+	unsigned long seq;
 	bool read_only;
+	pgprot_t prot;
 
 	this_cpu_inc(*r->faults);
 
-	if (mmext_read_begin(&r->map, &seq))
-		return VM_FAULT_SIGBUS;	/* a fatal signal */
+	if (!mmext_read_begin(&r->map, &seq))
+		return fault_locked(vmf, r);
 	if (is_gone(r, vmf->pgoff))
 		return VM_FAULT_SIGBUS;
 
 	/* it may be freed from here on, so only its number is used */
 	page = region_page(r, vmf->pgoff);
 	if (!page)
-		return fault_in_hole(vmf, r);
+		return fault_locked(vmf, r);
 
 	read_only = region_read_only(r, vmf->pgoff);
 	if (vmf->flags & FAULT_FLAG_WRITE && read_only)
 		return VM_FAULT_SIGSEGV;
 
 	test_lookup_gap();
-	return mmext_fault_insert_pfn(vmf, page_to_pfn(page),
-				      mmext_vma_prot(vma,
-						     entry_writable(vma, read_only)),
-				      seq);
+	prot = mmext_vma_prot(vma, entry_writable(vma, read_only));
+	return mmext_fault_insert_pfn(vmf, page_to_pfn(page), prot, seq) ?:
+	       fault_locked(vmf, r);
 }
 
 static vm_fault_t region_pfn_mkwrite(struct vm_fault *vmf)
@@ -139,14 +138,13 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 			 void *buf, int len, int write)
 {
 	pgoff_t index = region_index(vma, addr);
-	unsigned int offset = offset_in_page(addr);
 	struct region *r = vma_region(vma);
 	struct page *page;
 	int ret = -EFAULT;
 
 	if (write && !(vma->vm_flags & VM_WRITE))
 		return -EFAULT;
-	len = min_t(unsigned long, len, PAGE_SIZE - offset);
+	len = min_t(unsigned long, len, PAGE_SIZE - offset_in_page(addr));
 
 	if (down_read_killable(&r->lock))
 		return -EINTR;
@@ -162,9 +160,9 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	if (!page)
 		memset(buf, 0, len);
 	else if (write)
-		memcpy_to_page(page, offset, buf, len);
+		memcpy(page_at(page, addr), buf, len);
 	else
-		memcpy_from_page(buf, page, offset, len);
+		memcpy(buf, page_at(page, addr), len);
 	ret = len;
 unlock:
 	up_read(&r->lock);

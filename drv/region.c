@@ -2,9 +2,9 @@
 /*
  * Regions: their pages, and the calls that change what their offsets show.
  *
- * Each offset that shows a page holds a reference to it; page_private() counts
- * them, so that pages are counted once.  It changes under region->lock held
- * for write, and is set once before that.
+ * page_private() counts the offsets that show a page.  It is set to 1 before
+ * the page is in region->pages and changes under region->lock held for write;
+ * the page is freed with the last.  Nobody else holds a reference.
  */
 #include <linux/fs.h>
 #include <linux/fs_context.h>
@@ -22,18 +22,40 @@
 
 static atomic_long_t live_regions = ATOMIC_LONG_INIT(0);
 
-/* Pages of all regions, and how many there may be. */
-static atomic_long_t used_pages = ATOMIC_LONG_INIT(0);
-static unsigned long limit_pages;
+/*
+ * Bytes of all regions, and how many there may be.  A page counts as what it
+ * is.  An offset that has an entry in region->pages without having a page to
+ * itself (a protected hole, one more offset of an aliased page) counts as a
+ * node of the xarray, which is what it costs when it is alone.
+ */
+static atomic_long_t used_bytes = ATOMIC_LONG_INIT(0);
+static unsigned long limit_bytes;
+
+#define SLOT_BYTES	sizeof(struct xa_node)
+
+static void charge(long bytes)
+{
+	atomic_long_add(bytes, &used_bytes);
+}
+
+static int try_charge(long bytes)
+{
+	if (atomic_long_add_return(bytes, &used_bytes) <=
+	    READ_ONCE(limit_bytes))
+		return 0;
+	charge(-bytes);
+	return -ENOSPC;
+}
 
 static int limit_set(const char *val, const struct kernel_param *kp)
 {
 	char *end;
 	u64 bytes = memparse(val, &end);
 
-	if (end == val || (*end && *end != '\n') || !bytes)
+	if (end == val || (*end && *end != '\n') || bytes < PAGE_SIZE ||
+	    bytes > LONG_MAX)
 		return -EINVAL;
-	WRITE_ONCE(limit_pages, bytes >> PAGE_SHIFT);
+	WRITE_ONCE(limit_bytes, bytes & PAGE_MASK);
 	return 0;
 }
 
@@ -79,21 +101,20 @@ void region_fs_exit(void)
 	kern_unmount(region_mnt);
 }
 
-int region_limit_init(void)
+void region_limit_init(void)
 {
-	if (!limit_pages)
-		limit_pages = totalram_pages() / 2;
-	return 0;
+	if (!limit_bytes)
+		limit_bytes = totalram_pages() / 2 << PAGE_SHIFT;
 }
 
 u64 region_limit(void)
 {
-	return (u64)READ_ONCE(limit_pages) << PAGE_SHIFT;
+	return READ_ONCE(limit_bytes);
 }
 
 u64 region_used(void)
 {
-	return (u64)atomic_long_read(&used_pages) << PAGE_SHIFT;
+	return atomic_long_read(&used_bytes);
 }
 
 long region_live(void)
@@ -109,7 +130,6 @@ long region_live(void)
  */
 struct region *region_create(u64 length)
 {
-	static struct lock_class_key i_mmap_key;
 	struct region *r;
 
 	r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
@@ -122,7 +142,7 @@ struct region *region_create(u64 length)
 	r->length = length;
 	r->shaped = length;
 
-	r->faults = alloc_percpu(u64);
+	r->faults = alloc_percpu_gfp(u64, GFP_KERNEL_ACCOUNT);
 	if (!r->faults)
 		goto free_region;
 
@@ -132,11 +152,6 @@ struct region *region_create(u64 length)
 	r->inode = alloc_anon_inode(region_mnt->mnt_sb);
 	if (IS_ERR(r->inode))
 		goto destroy_mapping;
-	/*
-	 * One i_mmap for each region, and nothing of the file systems' order
-	 * of locks holds for it.
-	 */
-	lockdep_set_class(&r->inode->i_mapping->i_mmap_rwsem, &i_mmap_key);
 
 	atomic_long_inc(&live_regions);
 	return r;
@@ -155,7 +170,7 @@ void region_get(struct region *r)
 	kref_get(&r->ref);
 }
 
-/* An offset that showed @page no longer does. */
+/* An offset that showed @page no longer does, and no entry shows it there. */
 static void drop_page(struct region *r, struct page *page)
 {
 	unsigned long offsets = page_private(page) - 1;
@@ -163,23 +178,32 @@ static void drop_page(struct region *r, struct page *page)
 	set_page_private(page, offsets);
 	if (!offsets) {
 		atomic_long_dec(&r->nr_pages);
-		atomic_long_dec(&used_pages);
+		charge(-(long)(PAGE_SIZE - SLOT_BYTES));
+		__free_page(page);
 	}
-	put_page(page);
+}
+
+/* Free everything: nothing is looked up any more, and nothing mapped. */
+static void erase_all(struct region *r)
+{
+	unsigned long index;
+	void *entry;
+
+	xa_for_each(&r->pages, index, entry) {
+		xa_erase(&r->pages, index);
+		charge(-(long)SLOT_BYTES);
+		if (!xa_is_value(entry))
+			drop_page(r, entry);
+		cond_resched();
+	}
 }
 
 static void region_release(struct kref *ref)
 {
 	struct region *r = container_of(ref, struct region, ref);
-	unsigned long index;
-	void *entry;
 
 	/* no descriptor is left, and so no VMA */
-	xa_for_each(&r->pages, index, entry) {
-		if (!xa_is_value(entry))
-			drop_page(r, entry);
-		cond_resched();
-	}
+	erase_all(r);
 	xa_destroy(&r->pages);
 
 	iput(r->inode);
@@ -205,11 +229,13 @@ u64 region_end(struct region *r)
 /* Whatever it is by now is what it stays. */
 void region_shape(struct region *r)
 {
-	if (READ_ONCE(r->shaped))
+	/* pairs with the release below: the length that was set before it */
+	if (smp_load_acquire(&r->shaped))
 		return;
 
 	down_write(&r->lock);
-	r->shaped = true;
+	/* pairs with the acquire above */
+	smp_store_release(&r->shaped, true);
 	up_write(&r->lock);
 }
 
@@ -220,7 +246,8 @@ int region_setup(struct region *r, u64 length)
 	down_write(&r->lock);
 	if (!r->shaped) {
 		WRITE_ONCE(r->length, length);
-		r->shaped = true;
+		/* pairs with region_shape() */
+		smp_store_release(&r->shaped, true);
 		ret = 0;
 	}
 	up_write(&r->lock);
@@ -248,26 +275,6 @@ bool region_read_only(struct region *r, pgoff_t index)
 	return xa_get_mark(&r->pages, index, REGION_READ_ONLY);
 }
 
-static struct page *new_page(struct region *r)
-{
-	struct page *page;
-
-	if (atomic_long_inc_return(&used_pages) > READ_ONCE(limit_pages)) {
-		atomic_long_dec(&used_pages);
-		return ERR_PTR(-ENOSPC);
-	}
-
-	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	if (!page) {
-		atomic_long_dec(&used_pages);
-		return ERR_PTR(-ENOMEM);
-	}
-
-	set_page_private(page, 1);
-	atomic_long_inc(&r->nr_pages);
-	return page;
-}
-
 /**
  * region_page_alloc - the page that an offset shows, a new one for a hole
  * @r: the region
@@ -283,20 +290,35 @@ struct page *region_page_alloc(struct region *r, pgoff_t index)
 	void *entry = xa_load(&r->pages, index);
 	struct page *page;
 	void *old;
+	long bytes;
+	int err;
 
 	if (entry && !xa_is_value(entry))
 		return entry;
 
-	page = new_page(r);
-	if (IS_ERR(page))
-		return page;
+	/* a protected hole has paid for its entry */
+	bytes = entry ? PAGE_SIZE - SLOT_BYTES : PAGE_SIZE;
+	err = try_charge(bytes);
+	if (err)
+		return ERR_PTR(err);
+
+	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!page) {
+		charge(-bytes);
+		return ERR_PTR(-ENOMEM);
+	}
+	set_page_private(page, 1);
 
 	/* a value that is replaced leaves its mark */
 	old = xa_cmpxchg(&r->pages, index, entry, page, GFP_KERNEL);
-	if (old == entry)
+	if (old == entry) {
+		atomic_long_inc(&r->nr_pages);
 		return page;
+	}
 
-	drop_page(r, page);
+	set_page_private(page, 0);
+	__free_page(page);
+	charge(-bytes);
 	/* there is a page by now: marks change only under the lock for write */
 	return xa_is_err(old) ? ERR_PTR(xa_err(old)) : old;
 }
@@ -308,11 +330,15 @@ struct page *region_page_alloc(struct region *r, pgoff_t index)
 static void set_slot(struct region *r, pgoff_t index, struct page *page)
 {
 	void *entry = page;
+	void *old;
 
 	/* a mark needs an entry to be on */
 	if (!entry && region_read_only(r, index))
 		entry = xa_mk_value(0);
-	xa_store(&r->pages, index, entry, 0);
+
+	/* a slot that is only reserved is not counted, and reads as NULL */
+	old = xa_store(&r->pages, index, entry, 0);
+	charge((long)SLOT_BYTES * (!!entry - !!old));
 }
 
 /* Have memory for @to to show what @from shows; undone by release_slots(). */
@@ -399,13 +425,18 @@ release:
  * @nr: pages
  *
  * Context: region->lock for write.
- * Return: 0; -ENOMEM with nothing changed.
+ * Return: 0; -ENOMEM, or -ENOSPC the limit, with nothing changed.
  */
 int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr)
 {
+	long bytes = nr * SLOT_BYTES;
 	unsigned long i;
 	int err;
 
+	/* room for the worst case, until it is known what it comes to */
+	err = try_charge(bytes);
+	if (err)
+		return err;
 	err = reserve_slots(r, from, to, nr);
 	if (err)
 		goto release;
@@ -418,12 +449,9 @@ int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr)
 
 		if (page == old)
 			continue;
-		if (page) {
-			get_page(page);
+		if (page)
 			set_page_private(page, page_private(page) + 1);
-		}
 		set_slot(r, to + i, page);
-		/* no entry shows it here any more, and none can come */
 		if (old)
 			drop_page(r, old);
 	}
@@ -431,6 +459,7 @@ int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr)
 release:
 	if (err)
 		release_slots(r, to, nr);
+	charge(-bytes);
 	return err;
 }
 
@@ -448,10 +477,10 @@ int region_unmap(struct region *r, u64 offset, u64 length)
 	return mmext_unmap_mapping_range(r->inode->i_mapping, offset, length, 1);
 }
 
-/* How many pages one step of a long call frees. */
+/* How many entries one step of a long call works on. */
 #define FREE_STEP	8192
 
-/* The index of the last of at most FREE_STEP pages in a range. */
+/* The index of the last of at most FREE_STEP entries in a range. */
 static pgoff_t free_step_end(struct region *r, pgoff_t first, pgoff_t last)
 {
 	unsigned long index, n = 0;
@@ -470,10 +499,10 @@ static void erase_range(struct region *r, pgoff_t first, pgoff_t last)
 	void *entry;
 
 	xa_for_each_range(&r->pages, index, entry, first, last) {
-		if (xa_is_value(entry))
-			continue;
-		set_slot(r, index, NULL);
-		drop_page(r, entry);
+		if (!xa_is_value(entry)) {
+			set_slot(r, index, NULL);
+			drop_page(r, entry);
+		}
 		cond_resched();
 	}
 }
@@ -502,6 +531,25 @@ long region_free(struct region *r, pgoff_t first, pgoff_t last)
 	return err ?: (long)(last - first + 1);
 }
 
+static int protect_page(struct region *r, pgoff_t index)
+{
+	int err;
+
+	if (!xa_load(&r->pages, index)) {
+		err = try_charge(SLOT_BYTES);
+		if (err)
+			return err;
+		err = xa_err(xa_store(&r->pages, index, xa_mk_value(0),
+				      GFP_KERNEL));
+		if (err) {
+			charge(-(long)SLOT_BYTES);
+			return err;
+		}
+	}
+	xa_set_mark(&r->pages, index, REGION_READ_ONLY);
+	return 0;
+}
+
 /**
  * region_protect - have a range not be stored to
  * @r: the region
@@ -519,13 +567,9 @@ long region_protect(struct region *r, pgoff_t first, unsigned long nr)
 	mmext_invalidate_begin(&r->map);
 	err = unmap_pages(r, first, nr);
 	for (i = 0; !err && i < nr; i++) {
-		if (!xa_load(&r->pages, first + i)) {
-			err = xa_err(xa_store(&r->pages, first + i,
-					      xa_mk_value(0), GFP_KERNEL));
-			if (err)
-				break;
-		}
-		xa_set_mark(&r->pages, first + i, REGION_READ_ONLY);
+		err = protect_page(r, first + i);
+		if (err)
+			break;
 	}
 	mmext_invalidate_end(&r->map);
 
@@ -541,9 +585,9 @@ long region_protect(struct region *r, pgoff_t first, unsigned long nr)
  * Entries stay as they are: the next store is a fault, and makes them writable.
  *
  * Context: region->lock for write.
- * Return: 0 or -EINTR; what was done stays done.
+ * Return: pages done, from @first on, at least 1; fewer if a signal came.
  */
-int region_unprotect(struct region *r, pgoff_t first, pgoff_t last)
+long region_unprotect(struct region *r, pgoff_t first, pgoff_t last)
 {
 	unsigned long index;
 	void *entry;
@@ -552,15 +596,17 @@ int region_unprotect(struct region *r, pgoff_t first, pgoff_t last)
 					    REGION_READ_ONLY);
 	     entry;
 	     entry = xa_find_after(&r->pages, &index, last, REGION_READ_ONLY)) {
-		if (xa_is_value(entry))
+		if (xa_is_value(entry)) {
 			xa_erase(&r->pages, index);
-		else
+			charge(-(long)SLOT_BYTES);
+		} else {
 			xa_clear_mark(&r->pages, index, REGION_READ_ONLY);
+		}
 		if (signal_pending(current))
-			return -EINTR;
+			return index - first + 1;
 		cond_resched();
 	}
-	return 0;
+	return last - first + 1;
 }
 
 /**
@@ -576,10 +622,11 @@ int region_revoke(struct region *r)
 
 	mmext_invalidate_begin(&r->map);
 	err = mmext_unmap_mapping_pages(r->inode->i_mapping, 0, 0, true);
-	if (!err) {
+	if (!err)
 		WRITE_ONCE(r->revoked, true);
-		erase_range(r, 0, ULONG_MAX);
-	}
 	mmext_invalidate_end(&r->map);
+
+	if (!err)
+		erase_all(r);
 	return err;
 }

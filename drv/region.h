@@ -12,8 +12,9 @@
  * region->lock is held for write by whoever changes what offsets show, and for
  * read by whoever adds pages to holes or wants what it looked up to stay.
  * Nothing is copied from or to user space under it.  A fault on a page that
- * exists does not take it: the mapping's sequence tells it to start again
- * (mmext_read_begin()).
+ * exists does not take it, unless the mapping's sequence says that something
+ * changed meanwhile (mmext_read_begin()); being fair, the lock then keeps those
+ * who change from starving those who fault.
  */
 #ifndef _MMEXT_REGION_H
 #define _MMEXT_REGION_H
@@ -63,10 +64,16 @@ static inline pgoff_t region_index(struct vm_area_struct *vma,
 	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 }
 
+/* What byte of a page an offset or address is; there is no highmem. */
+static inline void *page_at(struct page *page, unsigned long pos)
+{
+	return page_address(page) + offset_in_page(pos);
+}
+
 /* region.c */
 int region_fs_init(void);
 void region_fs_exit(void);
-int region_limit_init(void);
+void region_limit_init(void);
 u64 region_limit(void);
 u64 region_used(void);
 long region_live(void);
@@ -89,7 +96,7 @@ int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr);
 int region_unmap(struct region *r, u64 offset, u64 length);
 long region_free(struct region *r, pgoff_t first, pgoff_t last);
 long region_protect(struct region *r, pgoff_t first, unsigned long nr);
-int region_unprotect(struct region *r, pgoff_t first, pgoff_t last);
+long region_unprotect(struct region *r, pgoff_t first, pgoff_t last);
 int region_revoke(struct region *r);
 
 /* mmap.c, rw.c, ioctl.c */

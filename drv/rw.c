@@ -4,25 +4,20 @@
  */
 #include <linux/fs.h>
 #include <linux/gfp.h>
-#include <linux/highmem.h>
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
 
 #include "region.h"
 
 /*
- * Copy at most to the end of a page.  No copy from or to user space is made
- * under the lock: it may fault, on a mapping of this very region if need be.
- *
- * Reading takes a reference to the page and copies without the lock.  A write
- * must not do that, or it would store to a page that was PROTECTed or given
- * away meanwhile: it comes by way of @bounce.
+ * Copy at most to the end of a page, by way of @bounce: a copy from or to user
+ * space may fault, on a mapping of this very region if need be, and is not made
+ * under the lock; and without the lock, PROTECT or REMAP may come in between.
  */
 static ssize_t read_some(struct region *r, loff_t pos, size_t len,
 			 struct iov_iter *to, char *bounce)
 {
 	struct page *page = NULL;
-	size_t copied;
 	int err = 0;
 
 	if (down_read_killable(&r->lock))
@@ -32,17 +27,13 @@ static ssize_t read_some(struct region *r, loff_t pos, size_t len,
 	else
 		page = region_page(r, pos >> PAGE_SHIFT);
 	if (page)
-		get_page(page);
+		memcpy(bounce, page_at(page, pos), len);
 	up_read(&r->lock);
 	if (err)
 		return err;
 
-	if (!page)
-		return iov_iter_zero(len, to) ?: -EFAULT;
-
-	copied = copy_page_to_iter(page, offset_in_page(pos), len, to);
-	put_page(page);
-	return copied ?: -EFAULT;
+	len = page ? copy_to_iter(bounce, len, to) : iov_iter_zero(len, to);
+	return len ?: -EFAULT;
 }
 
 static ssize_t write_some(struct region *r, loff_t pos, size_t len,
@@ -66,7 +57,7 @@ static ssize_t write_some(struct region *r, loff_t pos, size_t len,
 		page = region_page_alloc(r, index);
 		ret = PTR_ERR_OR_ZERO(page);
 		if (!ret) {
-			memcpy_to_page(page, offset_in_page(pos), bounce, len);
+			memcpy(page_at(page, pos), bounce, len);
 			ret = len;
 		}
 	}
@@ -77,15 +68,18 @@ static ssize_t write_some(struct region *r, loff_t pos, size_t len,
 static ssize_t region_rw(struct kiocb *iocb, struct iov_iter *iter,
 			 ssize_t (*some)(struct region *r, loff_t pos,
 					 size_t len, struct iov_iter *iter,
-					 char *bounce),
-			 char *bounce)
+					 char *bounce))
 {
 	struct region *r = iocb->ki_filp->private_data;
 	ssize_t done = 0, ret = 0;
+	char *bounce;
+
+	bounce = (char *)__get_free_page(GFP_KERNEL);
+	if (!bounce)
+		return -ENOMEM;
 
 	while (iov_iter_count(iter) && iocb->ki_pos < region_end(r)) {
-		ret = -EINTR;
-		if (signal_pending(current))
+		if (done && signal_pending(current))
 			break;
 
 		ret = some(r, iocb->ki_pos,
@@ -100,6 +94,7 @@ static ssize_t region_rw(struct kiocb *iocb, struct iov_iter *iter,
 		cond_resched();
 	}
 
+	free_page((unsigned long)bounce);
 	return done ?: ret;
 }
 
@@ -111,14 +106,12 @@ ssize_t region_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		return -ENODEV;
 	region_shape(r);
 
-	return region_rw(iocb, to, read_some, NULL);
+	return region_rw(iocb, to, read_some);
 }
 
 ssize_t region_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct region *r = iocb->ki_filp->private_data;
-	char *bounce;
-	ssize_t ret;
 
 	if (READ_ONCE(r->revoked))
 		return -ENODEV;
@@ -133,12 +126,7 @@ ssize_t region_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (iov_iter_count(from) && iocb->ki_pos >= region_end(r))
 		return -ENOSPC;
 
-	bounce = (char *)__get_free_page(GFP_KERNEL);
-	if (!bounce)
-		return -ENOMEM;
-	ret = region_rw(iocb, from, write_some, bounce);
-	free_page((unsigned long)bounce);
-	return ret;
+	return region_rw(iocb, from, write_some);
 }
 
 loff_t region_llseek(struct file *file, loff_t offset, int whence)

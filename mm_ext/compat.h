@@ -11,7 +11,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/version.h>
-#include <linux/highmem.h>
 #include <linux/mm.h>
 
 #include "probed.h"
@@ -41,27 +40,6 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 static inline bool is_cow_mapping(vm_flags_t flags)
 {
 	return (flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
-}
-#endif
-
-/* 5.12 gave all of the kernel what some file systems had of their own */
-#ifndef MMEXT_HAVE_MEMCPY_TO_PAGE
-static inline void memcpy_from_page(char *to, struct page *page, size_t offset,
-				    size_t len)
-{
-	char *from = kmap_atomic(page);
-
-	memcpy(to, from + offset, len);
-	kunmap_atomic(from);
-}
-
-static inline void memcpy_to_page(struct page *page, size_t offset,
-				  const char *from, size_t len)
-{
-	char *to = kmap_atomic(page);
-
-	memcpy(to + offset, from, len);
-	kunmap_atomic(to);
 }
 #endif
 

@@ -7,6 +7,7 @@
 #include "engine.h"
 #include "pgtable.h"
 
+/* Returns 0 if an invalidation came since @seq. */
 static vm_fault_t insert_pfn(struct vm_area_struct *vma, struct vm_fault *vmf,
 			     unsigned long addr, unsigned long pfn,
 			     pgprot_t prot, unsigned long seq)
@@ -15,7 +16,7 @@ static vm_fault_t insert_pfn(struct vm_area_struct *vma, struct vm_fault *vmf,
 	bool dirty = vmf && vmf->flags & FAULT_FLAG_WRITE;
 	vm_fault_t ret = VM_FAULT_NOPAGE;
 	struct mmext_walk w;
-	pte_t pte;
+	pte_t old, pte;
 
 	addr &= PAGE_MASK;
 	if (!mmext_pfns_possible(pfn, 1))
@@ -30,14 +31,19 @@ static vm_fault_t insert_pfn(struct vm_area_struct *vma, struct vm_fault *vmf,
 		return VM_FAULT_NOPAGE;
 	}
 
+	old = READ_ONCE(*w.pte);
 	if (!mmext_seq_current(m, seq)) {
 		mmext_count(m, retries, 1);
-	} else if (pte_none(READ_ONCE(*w.pte))) {
+		ret = 0;
+	} else if (pte_none(old)) {
 		pte = mmext_mk_pte(pfn, prot);
 		if (dirty && pte_write(pte))
 			pte = pte_mkdirty(pte_mkyoung(pte));
 		mmext_set_pte(vma->vm_mm, addr, w.pte, pte);
 		mmext_count(m, inserted, 1);
+	} else if (!pte_present(old)) {
+		/* a marker of the kernel's: to fault again would change nothing */
+		ret = VM_FAULT_SIGBUS;
 	}
 	mmext_walk_unlock(&w);
 
@@ -52,12 +58,14 @@ static vm_fault_t insert_pfn(struct vm_area_struct *vma, struct vm_fault *vmf,
  * @seq: what mmext_read_begin() gave before @pfn was looked up
  *
  * For a driver whose objects can change what an offset shows: inserts only if
- * no invalidation came since the look-up, and otherwise has the access tried
- * again.  Takes the page table that the core allocated ahead of the fault.
+ * no invalidation came since the look-up.  Takes the page table that the core
+ * allocated ahead of the fault.
  *
  * Context: from a fault handler.  Does not allocate.
- * Return: VM_FAULT_NOPAGE, the value for the handler to return; or
- * VM_FAULT_SIGBUS the VMA is not the engine's, or there can't be such a frame.
+ * Return: 0 an invalidation came: look up again, see mmext_read_begin().
+ * Otherwise the value for the handler to return: VM_FAULT_NOPAGE; or
+ * VM_FAULT_SIGBUS the VMA is not the engine's, there can't be such a frame, or
+ * what is there is a marker of the kernel's.
  */
 vm_fault_t mmext_fault_insert_pfn(struct vm_fault *vmf, unsigned long pfn,
 				  pgprot_t pgprot, unsigned long seq)
@@ -90,8 +98,8 @@ EXPORT_SYMBOL_GPL(mmext_fault_insert_pfn);
  * GFP_KERNEL.
  * Return: VM_FAULT_NOPAGE inserted, or there was an entry, or an invalidation
  * is in progress and the access will fault again; VM_FAULT_OOM;
- * VM_FAULT_SIGBUS @vma is not the engine's, @addr is not in it, or there
- * can't be such a frame.
+ * VM_FAULT_SIGBUS @vma is not the engine's, @addr is not in it, there can't be
+ * such a frame, or what is there is a marker of the kernel's.
  */
 vm_fault_t mmext_vmf_insert_pfn_prot(struct vm_area_struct *vma,
 				     unsigned long addr, unsigned long pfn,
@@ -103,7 +111,7 @@ vm_fault_t mmext_vmf_insert_pfn_prot(struct vm_area_struct *vma,
 		return VM_FAULT_SIGBUS;
 
 	return insert_pfn(vma, NULL, addr, pfn, pgprot,
-			  atomic_long_read(&m->seq));
+			  atomic_long_read(&m->seq)) ?: VM_FAULT_NOPAGE;
 }
 EXPORT_SYMBOL_GPL(mmext_vmf_insert_pfn_prot);
 

@@ -5,7 +5,6 @@
  */
 #include <linux/export.h>
 #include <linux/interval_tree_generic.h>
-#include <linux/sched/signal.h>
 #include <linux/string.h>
 
 #include "engine.h"
@@ -64,8 +63,7 @@ int mmext_mapping_init(struct mmext_mapping *m)
 {
 	atomic_long_set(&m->seq, 0);
 	atomic_set(&m->busy, 0);
-	init_waitqueue_head(&m->wait);
-	m->stats = alloc_percpu(struct mmext_stats);
+	m->stats = alloc_percpu_gfp(struct mmext_stats, GFP_KERNEL_ACCOUNT);
 	return m->stats ? 0 : -ENOMEM;
 }
 EXPORT_SYMBOL_GPL(mmext_mapping_init);
@@ -226,26 +224,22 @@ bool mmext_range_in_vma(struct vm_area_struct *vma, unsigned long addr,
  * @m: the mapping
  * @seq: set to what mmext_fault_insert_pfn() wants
  *
- * Waits for invalidations in progress, so that a look-up after it finds what
- * they leave behind.
+ * It does not wait.  Whoever finds an invalidation in progress can return
+ * VM_FAULT_NOPAGE and have the access tried again; or, which keeps a stream of
+ * invalidations from starving faults, take a lock that they are made under and
+ * insert under that.
  *
- * Context: process context, sleeps.  Not between mmext_invalidate_begin() and
- * mmext_invalidate_end() of the same mapping.
- * Return: 0, or -EINTR if a fatal signal came.
+ * Context: any.
+ * Return: false if an invalidation is in progress.
  */
-int mmext_read_begin(struct mmext_mapping *m, unsigned long *seq)
+bool mmext_read_begin(struct mmext_mapping *m, unsigned long *seq)
 {
-	for (;;) {
-		/*
-		 * seq before busy: a sample of an invalidation in progress is
-		 * then never taken for one of a finished one
-		 */
-		*seq = atomic_long_read_acquire(&m->seq);
-		if (likely(!atomic_read_acquire(&m->busy)))
-			return 0;
-		if (wait_event_killable(m->wait, !atomic_read(&m->busy)))
-			return -EINTR;
-	}
+	/*
+	 * seq before busy: a sample of an invalidation in progress is then
+	 * never taken for one of a finished one
+	 */
+	*seq = atomic_long_read_acquire(&m->seq);
+	return likely(!atomic_read_acquire(&m->busy));
 }
 EXPORT_SYMBOL_GPL(mmext_read_begin);
 
@@ -262,13 +256,11 @@ bool mmext_seq_current(struct mmext_mapping *m, unsigned long seq)
  * mmext_invalidate_begin - begin to change what a mapping shows
  * @m: the mapping
  *
- * Until mmext_invalidate_end() nothing is inserted into any VMA of @m, and
- * faults wait.  In between the caller unmaps the range (mmext_unmap_mapping_
- * range() or _pages(), or mmext_zap_*() under an mmap lock that it held
- * before) and then changes it.  Invalidations may overlap in time.
+ * Until mmext_invalidate_end() nothing is inserted into any VMA of @m.  In
+ * between the caller unmaps the range (mmext_unmap_mapping_range() or _pages(),
+ * or mmext_zap_*()) and then changes it.  Invalidations may overlap in time.
  *
- * Context: process context.  The caller takes no mmap lock before the end:
- * faults wait for it while they hold one.
+ * Context: any.
  */
 void mmext_invalidate_begin(struct mmext_mapping *m)
 {
@@ -287,9 +279,9 @@ EXPORT_SYMBOL_GPL(mmext_invalidate_begin);
  */
 void mmext_invalidate_end(struct mmext_mapping *m)
 {
-	/* a full barrier: what the range shows now, before busy */
-	if (atomic_dec_and_test(&m->busy) && wq_has_sleeper(&m->wait))
-		wake_up_all(&m->wait);
+	/* what the range shows now, before busy */
+	smp_mb__before_atomic();
+	atomic_dec(&m->busy);
 }
 EXPORT_SYMBOL_GPL(mmext_invalidate_end);
 
@@ -349,13 +341,12 @@ int mmext_unmap_mapping_pages(struct address_space *mapping, pgoff_t start,
 {
 	pgoff_t last = start + nr - 1;
 	struct vm_area_struct *vma;
-	struct mmext_mapping *m = NULL;
 	bool delegate = false;
 	int ret = 0;
 
 	if (!mapping)
 		return -EINVAL;
-	if (!nr || last < start)
+	if (!nr || last < start || last > LLONG_MAX >> PAGE_SHIFT)
 		last = ULONG_MAX;
 
 	i_mmap_lock_read(mapping);
@@ -366,8 +357,7 @@ int mmext_unmap_mapping_pages(struct address_space *mapping, pgoff_t start,
 			break;
 		case -EAGAIN:
 			delegate = true;
-			m = mmext_vma_mapping(vma);
-			mmext_count(m, delegated, 1);
+			mmext_count(mmext_vma_mapping(vma), delegated, 1);
 			break;
 		default:
 			ret = -EPERM;

@@ -32,7 +32,7 @@ needs() {
 compiles() {
 	name=$1 body=$2
 	shift 2
-	if printf '%s\n' "#include <linux/mm.h>" "#include <linux/highmem.h>" \
+	if printf '%s\n' "#include <linux/mm.h>" \
 		"void probe(struct vm_area_struct *vma, pte_t pte);" \
 		"void probe(struct vm_area_struct *vma, pte_t pte)" \
 		"{ $body; }" |
@@ -53,5 +53,4 @@ for sym in zap_vma_ptes zap_special_vma_range; do
 done
 compiles VM_FLAGS_SET 'vm_flags_set(vma, 0)' "$@"
 compiles IS_COW_MAPPING 'is_cow_mapping(0)' "$@"
-compiles MEMCPY_TO_PAGE 'memcpy_to_page(NULL, 0, NULL, 0)' "$@"
 compiles PTE_MKWRITE_NOVMA 'pte = pte_mkwrite_novma(pte)' "$@"

@@ -37,7 +37,6 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
-#include <linux/wait.h>
 
 /**
  * struct mmext_stats - what the engine did for a mapping
@@ -59,7 +58,6 @@ struct mmext_stats {
  * struct mmext_mapping - what the VMAs of one backing object have in common
  * @seq: moves with every invalidation
  * @busy: invalidations in progress
- * @wait: look-ups that wait for @busy to fall to 0
  * @stats: counters, one set for each CPU
  *
  * A driver embeds one in whatever its VMAs map and does not look into it.
@@ -68,7 +66,6 @@ struct mmext_stats {
 struct mmext_mapping {
 	atomic_long_t seq;
 	atomic_t busy;
-	wait_queue_head_t wait;
 	struct mmext_stats __percpu *stats;
 };
 
@@ -109,7 +106,7 @@ void mmext_vma_open(struct vm_area_struct *vma);
 void mmext_vma_close(struct vm_area_struct *vma);
 int mmext_vma_init(struct vm_area_struct *vma, struct mmext_mapping *m);
 pgprot_t mmext_vma_prot(struct vm_area_struct *vma, bool write);
-int mmext_read_begin(struct mmext_mapping *m, unsigned long *seq);
+bool mmext_read_begin(struct mmext_mapping *m, unsigned long *seq);
 void mmext_invalidate_begin(struct mmext_mapping *m);
 void mmext_invalidate_end(struct mmext_mapping *m);
 int mmext_unmap_mapping_pages(struct address_space *mapping, pgoff_t start,

@@ -50,6 +50,8 @@
  * is not 0 when a signal came after some progress, and -EINTR when a signal
  * came before any.  In the latter two cases pass the same structure again.
  *
+ * The calls without a range are not interrupted but by a fatal signal.
+ *
  * Errors of every call: -ENOTTY the number is not one of this interface;
  * -EFAULT the structure can't be read or written; -EINVAL, -E2BIG,
  * -EOVERFLOW, -EOPNOTSUPP as said above; -ENODEV the region was revoked.
@@ -119,7 +121,9 @@ enum mmext_tlb {
  * @out_max_offset: bytes; the end of a region that SETUP gave no length
  * @out_length: bytes; the length of this region, 0 if it has no end
  * @out_limit: bytes; what all regions together may hold
- * @out_used: bytes; what all regions together hold now
+ * @out_used: bytes; what all regions together hold now: pages, and some 600
+ *	bytes for each offset that takes memory without having a page to itself
+ *	(a protected hole, one more offset of an aliased page)
  * @out_backing: one of enum mmext_backing, of this region
  * @out_cache: one of enum mmext_cache, of this region
  */
@@ -220,8 +224,9 @@ struct mmext_populate {
  *
  * A page that several offsets show is freed when the last of them drops it.
  *
- * Errors: -EINVAL the ranges overlap; -ENOMEM, with the ranges advanced to
- * where all is done before and nothing is done after; -EINTR; -EBADF.
+ * Errors: -EINVAL the ranges overlap; -ENOMEM, or -ENOSPC the module's limit,
+ * with the ranges advanced to where all is done before and nothing is done
+ * after; -EINTR; -EBADF.
  */
 struct mmext_remap {
 	__u32 size;
@@ -312,10 +317,13 @@ struct mmext_revoke {
  * In every process that maps the range, now and later, whatever mprotect(2)
  * says: a store to a read-only offset is SIGSEGV, write(2) to it is -EPERM.
  * The offset keeps its protection when REMAP gives it another page or UNMAP
- * frees the one it had.  Each protected page costs a few bytes of kernel
- * memory even where it is a hole.
+ * frees the one it had.  A protected hole takes memory, which counts for the
+ * module's limit (INFO).
  *
- * Errors: -ENOMEM; -EINTR; -EBADF.
+ * It is the offset that is protected: where an aliased page is shown by another
+ * offset as well, it can be stored to there.
+ *
+ * Errors: -ENOSPC the module's limit; -ENOMEM; -EINTR; -EBADF.
  */
 struct mmext_protect {
 	__u32 size;
@@ -357,7 +365,7 @@ struct mmext_entry {
  * Faults nothing in.
  *
  * Errors: -EFAULT the range is not inside one mapping of this descriptor, or
- * @entries can't be written; -EINTR.
+ * @entries can't be written; -ENOMEM; -EINTR.
  */
 struct mmext_lookup {
 	__u32 size;
