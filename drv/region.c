@@ -341,21 +341,24 @@ static void set_slot(struct region *r, pgoff_t index, struct page *page)
 	charge((long)SLOT_BYTES * (!!entry - !!old));
 }
 
-/* Have memory for @to to show what @from shows; undone by release_slots(). */
-static int reserve_slots(struct region *r, pgoff_t from, pgoff_t to,
-			 unsigned long nr)
+/*
+ * Have memory for @to to show what @from shows; undone by release_slots().
+ * Returns how many offsets of @to have no entry yet, or -ENOMEM.
+ */
+static long reserve_slots(struct region *r, pgoff_t from, pgoff_t to,
+			  unsigned long nr)
 {
 	unsigned long i;
-	int err;
+	long count = 0;
 
 	for (i = 0; i < nr; i++) {
-		if (!region_page(r, from + i))
+		if (!region_page(r, from + i) || xa_load(&r->pages, to + i))
 			continue;
-		err = xa_reserve(&r->pages, to + i, GFP_KERNEL);
-		if (err)
-			return err;
+		if (xa_reserve(&r->pages, to + i, GFP_KERNEL))
+			return -ENOMEM;
+		count++;
 	}
-	return 0;
+	return count;
 }
 
 static void release_slots(struct region *r, pgoff_t first, unsigned long nr)
@@ -387,13 +390,13 @@ int region_exchange(struct region *r, pgoff_t from, pgoff_t to,
 		    unsigned long nr)
 {
 	unsigned long i;
-	int err;
+	int err = 0;
 
-	err = reserve_slots(r, from, to, nr);
-	if (!err)
-		err = reserve_slots(r, to, from, nr);
-	if (err)
+	if (reserve_slots(r, from, to, nr) < 0 ||
+	    reserve_slots(r, to, from, nr) < 0) {
+		err = -ENOMEM;
 		goto release;
+	}
 
 	mmext_invalidate_begin(&r->map);
 	err = unmap_pages(r, from, nr);
@@ -429,15 +432,13 @@ release:
  */
 int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr)
 {
-	long bytes = nr * SLOT_BYTES;
 	unsigned long i;
+	long slots;
 	int err;
 
-	/* room for the worst case, until it is known what it comes to */
-	err = try_charge(bytes);
-	if (err)
-		return err;
-	err = reserve_slots(r, from, to, nr);
+	slots = reserve_slots(r, from, to, nr);
+	/* the room for them, ahead of set_slot() */
+	err = slots < 0 ? slots : try_charge(slots * (long)SLOT_BYTES);
 	if (err)
 		goto release;
 
@@ -456,10 +457,10 @@ int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr)
 			drop_page(r, old);
 	}
 	mmext_invalidate_end(&r->map);
+	charge(-slots * (long)SLOT_BYTES);
 release:
 	if (err)
 		release_slots(r, to, nr);
-	charge(-bytes);
 	return err;
 }
 
