@@ -13,7 +13,7 @@
 
 #define DELAY_US	20000
 #define WIDE_ROUNDS	12
-#define ROUNDS		1000
+#define ROUNDS		600
 
 #define VALUE_A		10
 #define VALUE_B		99
@@ -346,7 +346,7 @@ TEST_F_TIMEOUT(race, populate_during_an_exchange_maps_the_new_page, TIMEOUT)
 
 TEST_F_TIMEOUT(race, mapping_that_moves_during_an_exchange, TIMEOUT)
 {
-	struct rounds rounds = rounds_begin(ROUNDS / 3);
+	struct rounds rounds = rounds_begin(ROUNDS / 2);
 	int i;
 
 	self->other.place = mmap(NULL, page_size, PROT_NONE,
@@ -371,7 +371,7 @@ TEST_F_TIMEOUT(race, fault_during_a_revoke_ends_in_sigbus, TIMEOUT)
 {
 	int i, fd;
 
-	for (i = 0; i < (self->wide ? WIDE_ROUNDS : ROUNDS / 10); i++) {
+	for (i = 0; i < (self->wide ? WIDE_ROUNDS : ROUNDS / 6); i++) {
 		fd = region_open();
 		ASSERT_GE(fd, 0);
 		self->other.addr = region_map(fd, page_size, 0);
