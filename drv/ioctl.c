@@ -429,8 +429,9 @@ static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
 	do {
 		if (mmext_follow_pte(vma, addr, &pte))
 			return;
-	} while (show_pfn && (mmext_follow_pfn(vma, addr, &pfn) ||
-			      pfn != pte.pfn));
+		if (show_pfn && mmext_follow_pfn(vma, addr, &pfn))
+			return;
+	} while (show_pfn && pfn != pte.pfn);
 
 	e->flags = MMEXT_ENTRY_PRESENT;
 	if (pte.write)
