@@ -33,7 +33,7 @@
  * generation too (the real_prev == next branch), so state 1 holds for it
  * whether it flushed in the IPI or not.
  *
- * Read in 5.10 and 6.1.  Kernels with INVLPGB (6.15 on) may give a busy mm an
+ * Read in 6.1.  Kernels with INVLPGB (6.15 on) may give a busy mm an
  * address space identifier that is the same on all CPUs and is not compared
  * at a switch: then every CPU flushes.
  */
