@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 KDIR ?= /lib/modules/$(shell uname -r)/build
-SUITES ?= bookworm
+SUITES ?= bullseye bookworm trixie forky trixie-backports
 
 modules install clean: kdir := $(wildcard $(KDIR)/Makefile)
 
