@@ -33,9 +33,14 @@
  * generation too (the real_prev == next branch), so state 1 holds for it
  * whether it flushed in the IPI or not.
  *
- * Read in 6.1.  Kernels with INVLPGB (6.15 on) may give a busy mm an
- * address space identifier that is the same on all CPUs and is not compared
- * at a switch: then every CPU flushes.
+ * Read in 6.1 and 7.2.  Newer kernels take a CPU out of mm_cpumask() when a
+ * flush finds another mm loaded there: that is state 2.
+ *
+ * Kernels with INVLPGB (6.15 on) may give a busy mm an address space
+ * identifier that is the same on all CPUs and is not compared at a switch: then
+ * every CPU flushes.  An mm that is given one after the look at it below needs
+ * no more than the IPI: nobody used that identifier for it before the entries
+ * were cleared, or the look, after a full barrier, would have found it.
  */
 #include <linux/smp.h>
 #include <asm/tlbflush.h>

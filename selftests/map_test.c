@@ -781,7 +781,11 @@ TEST_F(map, dontfork_leaves_the_child_without_it)
 	EXPECT_EQ(-SIGSEGV, peer_peek(&peer, self->addr));
 	EXPECT_EQ(2, peer_peek(&peer, self->addr + page_size));
 	EXPECT_EQ(0, peer_stop(&peer));
-	ASSERT_EQ(0, madvise(self->addr, page_size, MADV_DOFORK));
+	/* Newer kernels refuse this for mappings of page frames. */
+	if (madvise(self->addr, page_size, MADV_DOFORK)) {
+		ASSERT_EQ(EINVAL, errno);
+		return;
+	}
 	ASSERT_EQ(0, peer_start(&peer));
 	EXPECT_EQ(1, peer_peek(&peer, self->addr));
 	EXPECT_EQ(0, peer_stop(&peer));
