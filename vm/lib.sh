@@ -78,7 +78,15 @@ cached() {
 			mv "$dir.new" "$dir"
 		) 9>"$cache/lock/$1"
 	fi
+	touch "$dir"
 	printf '%s\n' "$dir"
+}
+
+# prune: what was not asked for in two weeks leaves the cache.
+prune() {
+	find "$cache" -mindepth 1 -maxdepth 1 -type d -name '*-*' -mtime +14 \
+		-exec rm -rf {} +
+	find "$cache/lock" -type f -mtime +14 -delete 2>/dev/null || :
 }
 
 # in_root ROOT DIR COMMAND...: COMMAND inside the Debian root, DIR as /mnt.
