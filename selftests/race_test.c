@@ -657,8 +657,9 @@ TEST_F_TIMEOUT(race, mprotect_during_exchanges_leaves_the_new_page, TIMEOUT)
 	}
 	store(&o.done, 1);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	EXPECT_EQ(VALUE_A, peek(self->addr));
-	EXPECT_EQ(VALUE_A, get_byte(self->fd, 0));
+	/* exchanged so many times */
+	EXPECT_EQ(i % 2 ? VALUE_B : VALUE_A, peek(self->addr));
+	EXPECT_EQ(i % 2 ? VALUE_B : VALUE_A, get_byte(self->fd, 0));
 }
 
 TEST_HARNESS_MAIN
