@@ -67,4 +67,26 @@ static inline pte_t pte_mkwrite_novma(pte_t pte)
 #error "mmext needs zap_vma_ptes or zap_special_vma_range, which this kernel does not export"
 #endif
 
+#ifdef CONFIG_ARM64
+#include <asm/cpucaps.h>
+#include <asm/cpufeature.h>
+
+/* renamed between 6.12 and 7.3 */
+#ifdef ARM64_WORKAROUND_REPEAT_TLBI_SYNC
+#define compat_arm64_repeat_tlbi() \
+	cpus_have_cap(ARM64_WORKAROUND_REPEAT_TLBI_SYNC)
+#else
+#define compat_arm64_repeat_tlbi() \
+	cpus_have_cap(ARM64_WORKAROUND_REPEAT_TLBI)
+#endif
+
+/* is an erratum there, and known, for which TLBI and DSB are not enough? */
+#ifdef ARM64_WORKAROUND_4193714
+#define compat_arm64_tlbi_suffices() \
+	(!cpus_have_cap(ARM64_WORKAROUND_4193714))
+#else
+#define compat_arm64_tlbi_suffices()	true
+#endif
+#endif /* CONFIG_ARM64 */
+
 #endif /* _MMEXT_COMPAT_H */

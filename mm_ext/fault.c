@@ -40,10 +40,13 @@ int mmext_finish_mkwrite_fault(struct vm_fault *vmf)
 
 	if (mmext_pte_is(*w.pte, pte_pfn(vmf->orig_pte)) &&
 	    mmext_seq_current(m, atomic_long_read(&m->seq))) {
-		mmext_pte_relax(vma->vm_mm, addr, w.pte);
+		mmext_pte_relax(vma, addr, w.pte);
 		ret = 1;
 	}
 	mmext_walk_unlock(&w);
+
+	if (ret)
+		mmext_tlb_relaxed(vma->vm_mm, addr, addr + PAGE_SIZE);
 
 	return ret;
 }

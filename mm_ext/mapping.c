@@ -30,11 +30,11 @@ long mmext_live_vmas(void)
  * @mode: "auto", "native" or "kernel"
  *
  * Return: 0; -EINVAL not one of these; -EOPNOTSUPP "native" where the build
- * has no native flush.
+ * has no native flush, or this machine can't use it.
  */
 int mmext_tlb_init(const char *mode)
 {
-	bool native = mmext_tlb_backend != MMEXT_TLB_ID_KERNEL;
+	bool native = mmext_tlb_backend() != MMEXT_TLB_ID_KERNEL;
 
 	if (!strcmp(mode, "native") && !native)
 		return -EOPNOTSUPP;
@@ -49,7 +49,7 @@ int mmext_tlb_init(const char *mode)
 
 enum mmext_tlb_id mmext_tlb_live(void)
 {
-	return mmext_tlb_native() ? mmext_tlb_backend : MMEXT_TLB_ID_KERNEL;
+	return mmext_tlb_native() ? mmext_tlb_backend() : MMEXT_TLB_ID_KERNEL;
 }
 
 /**

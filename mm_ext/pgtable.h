@@ -69,15 +69,20 @@ static inline bool mmext_pte_is(pte_t pte, unsigned long pfn)
 /*
  * Let an entry be stored to.  What the hardware may set meanwhile, accessed
  * and (never on a read-only entry) dirty, is set here as well, so nothing of
- * it is lost by a plain store.  The faulting CPU drops its own stale entry
- * by the fault, another one by a fault that finds nothing to do.
+ * it is lost by a plain store.  s390 must not store over a valid entry: there
+ * it is exchanged.
+ *
+ * To be followed by mmext_tlb_relaxed(), without the table's lock.
  */
-static inline void mmext_pte_relax(struct mm_struct *mm, unsigned long addr,
-				   pte_t *ptep)
+static inline void mmext_pte_relax(struct vm_area_struct *vma,
+				   unsigned long addr, pte_t *ptep)
 {
 	pte_t pte = pte_mkwrite_novma(pte_mkdirty(pte_mkyoung(*ptep)));
 
-	mmext_set_pte(mm, addr, ptep, pte);
+	if (IS_ENABLED(CONFIG_S390))
+		ptep_set_access_flags(vma, addr, ptep, pte, 1);
+	else
+		mmext_set_pte(vma->vm_mm, addr, ptep, pte);
 }
 
 /*

@@ -11,21 +11,23 @@
 /**
  * struct remap - a range on its way into the tables
  * @m: mapping of the VMA
- * @mm: address space
+ * @vma: where it goes
  * @end: end of the range
  * @next: up to where it is in
  * @pfn: frame of @next
  * @prot: protection of the entries
  * @seq: what @m's sequence was at the start
+ * @relaxed: entries that were read-only are writable now
  */
 struct remap {
 	struct mmext_mapping *m;
-	struct mm_struct *mm;
+	struct vm_area_struct *vma;
 	unsigned long end;
 	unsigned long next;
 	unsigned long pfn;
 	pgprot_t prot;
 	unsigned long seq;
+	bool relaxed;
 };
 
 /*
@@ -47,13 +49,14 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
 		old = READ_ONCE(*ptep);
 		pte = mmext_mk_pte(r->pfn, r->prot);
 		if (pte_none(old)) {
-			mmext_set_pte(r->mm, addr, ptep, pte);
+			mmext_set_pte(r->vma->vm_mm, addr, ptep, pte);
 			nr++;
 		} else if (!mmext_pte_is(old, r->pfn)) {
 			err = -EBUSY;
 			break;
 		} else if (pte_write(pte) && !pte_write(old)) {
-			mmext_pte_relax(r->mm, addr, ptep);
+			mmext_pte_relax(r->vma, addr, ptep);
+			r->relaxed = true;
 		}
 	}
 	r->next = addr;
@@ -91,7 +94,7 @@ int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 			  unsigned long pfn, unsigned long size, pgprot_t prot)
 {
 	struct mmext_mapping *m = mmext_vma_mapping(vma);
-	struct remap r = { .m = m, .mm = vma->vm_mm, .pfn = pfn, .prot = prot };
+	struct remap r = { .m = m, .vma = vma, .pfn = pfn, .prot = prot };
 	int err = 0;
 
 	if (!m || !size || size > ULONG_MAX - PAGE_SIZE)
@@ -106,10 +109,13 @@ int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 	r.seq = atomic_long_read(&m->seq);
 
 	while (!err && r.next < r.end) {
-		err = apply_to_page_range(r.mm, r.next, PAGE_SIZE, fill_table,
-					  &r);
+		err = apply_to_page_range(vma->vm_mm, r.next, PAGE_SIZE,
+					  fill_table, &r);
 		cond_resched();
 	}
+
+	if (r.relaxed)
+		mmext_tlb_relaxed(vma->vm_mm, addr, r.next);
 
 	if (err && r.next > addr)
 		mmext_zap_page_range_single(vma, addr, r.next - addr, NULL);

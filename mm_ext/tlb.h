@@ -20,10 +20,12 @@ enum mmext_tlb_id {
 /* A flush of this end is one of everything. */
 #define MMEXT_TLB_ALL	ULONG_MAX
 
-/* tlb_x86.c or tlb_generic.c, whichever is built */
-extern const enum mmext_tlb_id mmext_tlb_backend;
+/* tlb_x86.c, tlb_arm64.c or tlb_generic.c, whichever is built */
+enum mmext_tlb_id mmext_tlb_backend(void);
 void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
 		     unsigned long end);
+void mmext_tlb_relaxed(struct mm_struct *mm, unsigned long start,
+		       unsigned long end);
 
 /* mapping.c */
 extern bool mmext_tlb_use_native;

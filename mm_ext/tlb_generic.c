@@ -6,11 +6,23 @@
 
 #include "tlb.h"
 
-const enum mmext_tlb_id mmext_tlb_backend = MMEXT_TLB_ID_KERNEL;
+enum mmext_tlb_id mmext_tlb_backend(void)
+{
+	return MMEXT_TLB_ID_KERNEL;
+}
 
 void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
 		     unsigned long end)
 {
 	/* mmext_tlb_native() is false, so nobody clears and comes here */
 	WARN_ON_ONCE(1);
+}
+
+/*
+ * The fault by a stale entry that does not allow a store finds nothing to do,
+ * and the kernel's flush_tlb_fix_spurious_fault() removes the entry.
+ */
+void mmext_tlb_relaxed(struct mm_struct *mm, unsigned long start,
+		       unsigned long end)
+{
 }

@@ -47,7 +47,10 @@
 
 #include "tlb.h"
 
-const enum mmext_tlb_id mmext_tlb_backend = MMEXT_TLB_ID_X86;
+enum mmext_tlb_id mmext_tlb_backend(void)
+{
+	return MMEXT_TLB_ID_X86;
+}
 
 /* Beyond this a full flush is cheaper; the kernel's default, and unexported. */
 #define FLUSH_CEILING	33
@@ -116,4 +119,10 @@ void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
 		return;
 
 	on_each_cpu_mask(mm_cpumask(mm), flush_this_cpu, &f, true);
+}
+
+/* A CPU that takes a fault for what its TLB says drops the entry by that. */
+void mmext_tlb_relaxed(struct mm_struct *mm, unsigned long start,
+		       unsigned long end)
+{
 }
