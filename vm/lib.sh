@@ -9,8 +9,8 @@ me=${0##*/}
 # Host packages beyond a Debian 12 with git and make. Compilers and headers are
 # not among them: everything is compiled inside a suite's own root.
 host_packages=(
-	cpio mmdebstrap mount patch perl python3 qemu-system-x86 shellcheck
-	squashfs-tools xz-utils zstd
+	cpio mmdebstrap mount patch perl python3 qemu-system-arm qemu-system-x86
+	shellcheck squashfs-tools xz-utils zstd
 )
 
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
@@ -127,7 +127,8 @@ module_paths=(Kbuild include mm_ext drv)
 # kernel_make ROOT DIR ARGUMENT...: make for the kernel of that root, on DIR.
 kernel_make() {
 	in_root "$1/root" "$2" make -s -j2 \
-		-C "/lib/modules/$(cat "$1/release")/build" M=/mnt "${@:3}" modules
+		-C "/lib/modules/$(cat "$1/release")/build" M=/mnt \
+		${cross:+ARCH="$kernel_arch" CROSS_COMPILE="$cross"} "${@:3}" modules
 }
 
 # tap_begin NAME, tap_case TEST COMMAND..., tap_end: a stream for vm/tap.
@@ -154,12 +155,34 @@ end_jobs() {
 	wait
 }
 
-# suite_row SUITE: sets release, headers, image.
+# What a suite of another architecture is built with.
+cross='' kernel_arch=''
+
+# suite_row SUITE: sets release, headers, image, arch; cross, the prefix of its
+# tools, and kernel_arch if they are not the host's.
 suite_row() {
 	local name
+	cross='' kernel_arch=''
 	# shellcheck disable=SC2034 # used by those who source this
-	while read -r name release headers image; do
-		[[ $name != "$1" ]] || return 0
+	while read -r name release headers image arch; do
+		[[ $name == "$1" ]] || continue
+		case $arch in
+		amd64) ;;
+		arm64)	cross=aarch64-linux-gnu- kernel_arch=arm64 ;;
+		s390x)	cross=s390x-linux-gnu- kernel_arch=s390 ;;
+		riscv64) cross=riscv64-linux-gnu- kernel_arch=riscv ;;
+		*)	die "vm/suites: no such architecture: $arch" ;;
+		esac
+		return 0
 	done < <(grep -v '^#' "$top/vm/suites")
 	die "unknown suite: $1 (known: $(awk '!/^#/ { print $1 }' "$top/vm/suites" | xargs))"
+}
+
+# suite_of SUITE ARCH: the suite of that architecture.
+suite_of() {
+	case $2 in
+	amd64 | x86_64) printf '%s\n' "$1" ;;
+	aarch64)	printf '%s\n' "${1%-arm64}-arm64" ;;
+	*)		printf '%s\n' "${1%-"$2"}-$2" ;;
+	esac
 }
