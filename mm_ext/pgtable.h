@@ -72,13 +72,17 @@ static inline bool mmext_pte_is(pte_t pte, unsigned long pfn)
  * it is lost by a plain store.  s390 must not store over a valid entry: there
  * it is exchanged.
  *
+ * Writable before dirty: x86 keeps the dirty bit of a read-only entry in
+ * another place, and only pte_mkwrite(), which is not exported, brings it back.
+ *
  * To be followed by mmext_tlb_relaxed(), without the table's lock.
  */
 static inline void mmext_pte_relax(struct vm_area_struct *vma,
 				   unsigned long addr, pte_t *ptep)
 {
-	pte_t pte = pte_mkwrite_novma(pte_mkdirty(pte_mkyoung(*ptep)));
+	pte_t pte = pte_mkwrite_novma(pte_mkclean(pte_mkyoung(*ptep)));
 
+	pte = pte_mkdirty(pte);
 	if (IS_ENABLED(CONFIG_S390))
 		ptep_set_access_flags(vma, addr, ptep, pte, 1);
 	else
