@@ -382,7 +382,9 @@ EXPORT_SYMBOL_GPL(mmext_unmap_mapping_pages);
  * @even_cows: as for mmext_unmap_mapping_pages()
  *
  * Differs from unmap_mapping_range(): a negative begin or length, or a range
- * past the largest offset, is refused where the namesake goes to the end.
+ * past the largest offset, is refused where the namesake goes to the end; the
+ * namesake rounds the length up, and not the end, and so leaves the last page
+ * of a range that begins inside of a page.
  *
  * Context: as mmext_unmap_mapping_pages().
  * Return: 0; -EINVAL; -EPERM as mmext_unmap_mapping_pages().

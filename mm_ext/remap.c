@@ -83,7 +83,7 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
  *
  * Differs from remap_pfn_range(): an entry that shows another frame is -EBUSY
  * and not a BUG; a range that is not inside @vma is refused; also under the
- * mmap lock for read, and then any number of times.
+ * mmap lock for read, and then any number of times; @vma does not become VM_IO.
  *
  * Context: process context; mmap lock.  Allocates with GFP_KERNEL.
  * Return: 0; -EINVAL @vma is not the engine's, @addr or the range is wrong, or
