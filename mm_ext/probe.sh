@@ -46,7 +46,8 @@ compiles() {
 needs apply_to_page_range unmap_mapping_range alloc_anon_inode init_pseudo
 
 echo "/* made by probe.sh */"
-for sym in zap_vma_ptes zap_special_vma_range; do
+for sym in zap_vma_ptes zap_special_vma_range zap_page_range \
+	zap_page_range_single zap_vma_range follow_pfn; do
 	if exported "$sym"; then
 		echo "#define MMEXT_HAVE_$(echo "$sym" | tr '[:lower:]' '[:upper:]') 1"
 	fi
@@ -54,3 +55,4 @@ done
 compiles VM_FLAGS_SET 'vm_flags_set(vma, 0)' "$@"
 compiles IS_COW_MAPPING 'is_cow_mapping(0)' "$@"
 compiles PTE_MKWRITE_NOVMA 'pte = pte_mkwrite_novma(pte)' "$@"
+compiles RSS_PERCPU '(void)percpu_counter_sum(&vma->vm_mm->rss_stat[0])' "$@"

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the test modules call in the kernel and mmext itself does not, under one
+ * name whatever the kernel has.
+ */
+#ifndef MMEXT_TEST_COMPAT_H
+#define MMEXT_TEST_COMPAT_H
+
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+/* zap_page_range() lost the further VMAs with 6.3, and its name with 7.1 */
+#ifdef MMEXT_HAVE_ZAP_PAGE_RANGE
+#define test_zap_page_range(vma, addr, size) zap_page_range(vma, addr, size)
+#elif defined(MMEXT_HAVE_ZAP_PAGE_RANGE_SINGLE)
+#define test_zap_page_range(vma, addr, size) \
+	zap_page_range_single(vma, addr, size, NULL)
+#elif defined(MMEXT_HAVE_ZAP_VMA_RANGE)
+#define test_zap_page_range(vma, addr, size) zap_vma_range(vma, addr, size)
+#else
+#error "no zap_page_range() and no successor of it"
+#endif
+
+/* 6.12 has follow_pfnmap_start() in place of follow_pfn() */
+static inline int test_follow_pfn(struct vm_area_struct *vma,
+				  unsigned long addr, unsigned long *pfn)
+{
+#ifdef MMEXT_HAVE_FOLLOW_PFN
+	return follow_pfn(vma, addr, pfn);
+#else
+	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
+	int err = follow_pfnmap_start(&args);
+
+	if (err)
+		return err;
+	*pfn = args.pfn;
+	follow_pfnmap_end(&args);
+	return 0;
+#endif
+}
+
+/* A counter of the current process, with what is not added to it yet. */
+static inline long test_rss(int type)
+{
+#ifdef MMEXT_HAVE_RSS_PERCPU
+	return percpu_counter_sum(&current->mm->rss_stat[type]);
+#else
+	long count = atomic_long_read(&current->mm->rss_stat.count[type]);
+
+#ifdef SPLIT_RSS_COUNTING
+	count += current->rss_stat.count[type];
+#endif
+	return count;
+#endif
+}
+
+#endif /* MMEXT_TEST_COMPAT_H */
