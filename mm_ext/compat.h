@@ -67,6 +67,26 @@ static inline pte_t pte_mkwrite_novma(pte_t pte)
 #error "mmext needs zap_vma_ptes or zap_special_vma_range, which this kernel does not export"
 #endif
 
+/* riscv's are functions, and not exported */
+#ifdef CONFIG_RISCV
+static inline p4d_t *compat_p4d_offset(pgd_t *pgd, unsigned long addr)
+{
+	if (!pgtable_l5_enabled)
+		return (p4d_t *)pgd;
+	return pgd_pgtable(*pgd) + p4d_index(addr);
+}
+
+static inline pud_t *compat_pud_offset(p4d_t *p4d, unsigned long addr)
+{
+	if (!pgtable_l4_enabled)
+		return (pud_t *)p4d;
+	return p4d_pgtable(*p4d) + pud_index(addr);
+}
+#else
+#define compat_p4d_offset(pgd, addr)	p4d_offset(pgd, addr)
+#define compat_pud_offset(p4d, addr)	pud_offset(p4d, addr)
+#endif
+
 #ifdef CONFIG_ARM64
 #include <asm/cpucaps.h>
 #include <asm/cpufeature.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/hugetlb.h>
+#include <linux/ioport.h>
 #include <asm/pgalloc.h>
 
 #include "pgtable.h"
@@ -29,12 +30,12 @@ static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr,
 	if (pgd_none(*pgd))
 		return NULL;
 
-	p4d = p4d_offset(pgd, addr);
+	p4d = compat_p4d_offset(pgd, addr);
 	*next = block_end(addr, end, P4D_SIZE);
 	if (p4d_none(*p4d))
 		return NULL;
 
-	pud = pud_offset(p4d, addr);
+	pud = compat_pud_offset(p4d, addr);
 	*next = block_end(addr, end, PUD_SIZE);
 	if (pud_none(*pud) || !pud_present(*pud) || pud_leaf(*pud))
 		return NULL;
@@ -162,4 +163,44 @@ int mmext_walk_lock_alloc(struct vm_area_struct *vma, struct vm_fault *vmf,
 			return err;
 	}
 	return 0;
+}
+
+/* The last page frame that an entry can name and the CPU can reach. */
+static unsigned long find_last_pfn(void)
+{
+	u64 last = iomem_resource.end;
+#ifdef CONFIG_ARM64
+	u64 mmfr0 = read_sanitised_ftr_reg(SYS_ID_AA64MMFR0_EL1);
+
+	/* its lowest four bits are the range of physical addresses */
+	last = min(last, BIT_ULL(id_aa64mmfr0_parange_to_phys_shift(mmfr0 &
+								    0xf)) - 1);
+#endif
+	/* only x86's iomem_resource ends with the CPU's address bits */
+	if (!IS_ENABLED(CONFIG_X86))
+		last = min(last, BIT_ULL(MAX_PHYSMEM_BITS) - 1);
+
+	return last >> PAGE_SHIFT;
+}
+
+/**
+ * mmext_pfns_possible - can there be such page frames
+ * @pfn: the first
+ * @nr: how many, at least 1
+ *
+ * An entry with address bits that the CPU does not have is an oops on the
+ * first access, and on some architectures other bits of the entry.
+ *
+ * Context: any.
+ */
+bool mmext_pfns_possible(unsigned long pfn, unsigned long nr)
+{
+	static unsigned long last_pfn;
+	unsigned long last = READ_ONCE(last_pfn);
+
+	if (unlikely(!last)) {
+		last = find_last_pfn();
+		WRITE_ONCE(last_pfn, last);
+	}
+	return pfn <= last && nr - 1 <= last - pfn;
 }

@@ -12,9 +12,7 @@
 #ifndef _MMEXT_PGTABLE_H
 #define _MMEXT_PGTABLE_H
 
-#include <linux/ioport.h>
 #include <linux/mm.h>
-#include <linux/pfn.h>
 
 /**
  * struct mmext_walk - where a walk has come to
@@ -35,15 +33,19 @@ bool mmext_walk_lock(struct mm_struct *mm, unsigned long addr,
 void mmext_walk_unlock(struct mmext_walk *w);
 int mmext_walk_lock_alloc(struct vm_area_struct *vma, struct vm_fault *vmf,
 			  unsigned long addr, struct mmext_walk *w);
+bool mmext_pfns_possible(unsigned long pfn, unsigned long nr);
 
 /*
- * Store an entry of ours.  arm64's set_pte_at() has an unexported callee, for
- * tags of pages that special entries do not have.
+ * Store an entry of ours.  set_pte_at() has unexported callees: on arm64 for
+ * tags of pages that special entries do not have, on riscv64 for instruction
+ * caches, which is the program's to do here, and on s390 for the storage keys
+ * of KVM's guests.
  */
 static inline void mmext_set_pte(struct mm_struct *mm, unsigned long addr,
 				 pte_t *ptep, pte_t pte)
 {
-	if (IS_ENABLED(CONFIG_ARM64))
+	if (IS_ENABLED(CONFIG_ARM64) || IS_ENABLED(CONFIG_RISCV) ||
+	    IS_ENABLED(CONFIG_S390))
 		set_pte(ptep, pte);
 	else
 		set_pte_at(mm, addr, ptep, pte);
@@ -87,17 +89,6 @@ static inline void mmext_pte_relax(struct vm_area_struct *vma,
 		ptep_set_access_flags(vma, addr, ptep, pte, 1);
 	else
 		mmext_set_pte(vma->vm_mm, addr, ptep, pte);
-}
-
-/*
- * An entry with address bits that the CPU does not have is an oops on the
- * first access.
- */
-static inline bool mmext_pfns_possible(unsigned long pfn, unsigned long nr)
-{
-	unsigned long last = iomem_resource.end >> PAGE_SHIFT;
-
-	return pfn <= last && nr - 1 <= last - pfn;
 }
 
 #endif /* _MMEXT_PGTABLE_H */

@@ -32,9 +32,10 @@ extern bool mmext_tlb_use_native;
 int mmext_tlb_init(const char *mode);
 enum mmext_tlb_id mmext_tlb_live(void);
 
+/* Without a backend nothing that clears is built: it may not even link. */
 static inline bool mmext_tlb_native(void)
 {
-	return READ_ONCE(mmext_tlb_use_native);
+	return !IS_ENABLED(MMEXT_TLB_NONE) && READ_ONCE(mmext_tlb_use_native);
 }
 
 #endif /* _MMEXT_TLB_H */
