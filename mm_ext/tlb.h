@@ -35,7 +35,11 @@ enum mmext_tlb_id mmext_tlb_live(void);
 /* Without a backend nothing that clears is built: it may not even link. */
 static inline bool mmext_tlb_native(void)
 {
-	return !IS_ENABLED(MMEXT_TLB_NONE) && READ_ONCE(mmext_tlb_use_native);
+#ifdef MMEXT_TLB_NONE
+	return false;
+#else
+	return READ_ONCE(mmext_tlb_use_native);
+#endif
 }
 
 #endif /* _MMEXT_TLB_H */
