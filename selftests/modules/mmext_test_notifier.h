@@ -18,6 +18,7 @@
  * @out_starts: calls of invalidate_range_start() that overlapped it
  * @out_ends: calls of invalidate_range_end() that did
  * @out_pages: its pages that were in one of them
+ * @reserved: 0
  */
 struct mmext_test_notifier {
 	__aligned_u64 start;
