@@ -326,8 +326,9 @@ TEST_F(call, pointer_to_nothing_is_efault)
 	EXPECT_EQ(-EFAULT, call(self->fd, variant->cmd, NULL));
 	EXPECT_EQ(-EFAULT, call(self->fd, variant->cmd, self->end));
 	EXPECT_EQ(-EFAULT, call(self->fd, variant->cmd, (void *)-1UL));
+	/* the kernel's memory; to a 32-bit program, nothing once more */
 	EXPECT_EQ(-EFAULT, call(self->fd, variant->cmd,
-				(void *)0xffff888000000000UL));
+				(void *)(uintptr_t)0xffff888000000000ULL));
 }
 
 TEST_F(call, struct_need_not_be_aligned)
@@ -745,23 +746,26 @@ static __u64 member_get(void *any, size_t member)
 	GOOD_CALL(&__any);						\
 	if (variant->cmd == MMEXT_LOOKUP)				\
 		__any.lookup.entries = (uintptr_t)self->entries;	\
-	member_set(&__any, variant->start, (__u64)(from));		\
+	member_set(&__any, variant->start, from);			\
 	member_set(&__any, variant->length, len);			\
 	call(fd, variant->cmd, &__any);					\
 })
 
+#define ADDR_CALL(fd, addr, len) \
+	RANGE_CALL(fd, (uintptr_t)(addr), len)
+
 TEST_F(range, that_wraps_is_eoverflow)
 {
-	EXPECT_EQ(-EOVERFLOW, RANGE_CALL(self->fd, -page_size, 2 * page_size));
-	EXPECT_EQ(-EOVERFLOW, RANGE_CALL(self->fd, -8 * page_size,
-					 9 * page_size));
+	__u64 page = page_size;
+
+	EXPECT_EQ(-EOVERFLOW, RANGE_CALL(self->fd, -page, 2 * page));
+	EXPECT_EQ(-EOVERFLOW, RANGE_CALL(self->fd, -8 * page, 9 * page));
 	/* the same length would have the other range pass the end */
 	if (variant->cmd == MMEXT_REMAP)
 		return;
 	EXPECT_EQ(-EOVERFLOW, RANGE_CALL(self->fd, 1ULL << 63, 1ULL << 63 |
-					 page_size));
-	EXPECT_EQ(-EOVERFLOW, RANGE_CALL(self->fd, 3 * page_size,
-					 -2 * page_size));
+					 page));
+	EXPECT_EQ(-EOVERFLOW, RANGE_CALL(self->fd, 3 * page, -2 * page));
 }
 
 TEST_F(range, past_the_end_of_the_region_is_einval)
@@ -835,40 +839,40 @@ TEST_F(range, of_addresses_outside_one_mapping_is_efault)
 	area += length;
 	ASSERT_EQ(area, mmap(area, length, PROT_READ | PROT_WRITE,
 			     MAP_SHARED | MAP_FIXED, self->fd, 0));
-	EXPECT_EQ(0, RANGE_CALL(self->fd, area, length));
+	EXPECT_EQ(0, ADDR_CALL(self->fd, area, length));
 	/* none, before, behind */
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, area + length, page_size));
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, area - page_size, page_size));
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, area - page_size,
+	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, area + length, page_size));
+	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, area - page_size, page_size));
+	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, area - page_size,
 				      2 * page_size));
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, area + 3 * page_size,
+	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, area + 3 * page_size,
 				      2 * page_size));
 	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, 0, page_size));
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, 0xffff888000000000UL,
+	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, 0xffff888000000000ULL,
 				      page_size));
 	/* memory of another kind */
 	other = mmap(area + length, length, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	ASSERT_EQ(area + length, other);
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, other, page_size));
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, other - page_size,
+	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, other, page_size));
+	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, other - page_size,
 				      2 * page_size));
 	/* another region */
 	fd = region_open();
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(other, mmap(other, length, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_FIXED, fd, length));
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, other, page_size));
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, other - page_size,
+	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, other, page_size));
+	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, other - page_size,
 				      2 * page_size));
-	EXPECT_EQ(-EFAULT, RANGE_CALL(fd, area, page_size));
-	EXPECT_EQ(0, RANGE_CALL(fd, other, page_size));
+	EXPECT_EQ(-EFAULT, ADDR_CALL(fd, area, page_size));
+	EXPECT_EQ(0, ADDR_CALL(fd, other, page_size));
 	/* the same region, but another mapping of it */
 	ASSERT_EQ(other, mmap(other, length, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_FIXED, self->fd,
 			      64 * page_size));
-	EXPECT_EQ(0, RANGE_CALL(self->fd, other, page_size));
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, other - page_size,
+	EXPECT_EQ(0, ADDR_CALL(self->fd, other, page_size));
+	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, other - page_size,
 				      2 * page_size));
 	close(fd);
 }
@@ -879,16 +883,16 @@ TEST_F(range, of_addresses_may_cross_what_mprotect_split)
 		return;
 	ASSERT_EQ(0, mprotect(self->addr + 2 * page_size, page_size,
 			      PROT_READ));
-	EXPECT_EQ(0, RANGE_CALL(self->fd, self->addr, NR_PAGES * page_size));
+	EXPECT_EQ(0, ADDR_CALL(self->fd, self->addr, NR_PAGES * page_size));
 	EXPECT_EQ(variant->cmd == MMEXT_ZAP ? 0 : NR_PAGES,
 		  entries_present(self->fd, self->addr,
 				  NR_PAGES * page_size));
 	EXPECT_EQ(-1, filled_not(self->addr, NR_PAGES * page_size, 1));
 	/* but not a gap */
 	ASSERT_EQ(0, munmap(self->addr + 2 * page_size, page_size));
-	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, self->addr,
+	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, self->addr,
 				      NR_PAGES * page_size));
-	EXPECT_EQ(0, RANGE_CALL(self->fd, self->addr, 2 * page_size));
+	EXPECT_EQ(0, ADDR_CALL(self->fd, self->addr, 2 * page_size));
 }
 
 /* A signal comes in the middle of a call that has much to do. */

@@ -171,14 +171,21 @@ TEST_F(map, far_offsets_of_one_region_hold_their_own_pages)
 TEST_F(map, the_last_page_of_a_region_without_end_can_be_mapped)
 {
 	struct mmext_info info;
+	__u64 end;
 	char *addr;
 
 	ASSERT_EQ(0, region_info(self->fd, &info));
-	addr = region_map(self->fd, page_size, info.out_max_offset - page_size);
+	end = info.out_max_offset;
+	/* a 32-bit program gives mmap(2) a 32-bit number of a page */
+	if (sizeof(long) < sizeof(end))
+		end = (__u64)page_size << 32;
+	addr = region_map(self->fd, page_size, end - page_size);
 	ASSERT_NE(MAP_FAILED, addr);
 	addr[5] = 5;
 	EXPECT_EQ(5, addr[5]);
 	munmap(addr, page_size);
+	if (end < info.out_max_offset)
+		return;
 	EXPECT_EQ(MAP_FAILED, region_map(self->fd, 2 * page_size,
 					 info.out_max_offset - page_size));
 	EXPECT_EQ(EINVAL, errno);

@@ -274,7 +274,7 @@ TEST_F(remap, crosses_table_borders)
 
 TEST_F(remap, exchange_of_sparse_ranges_moves_what_is_there)
 {
-	size_t far = 1ULL << 40;
+	__u64 far = 1ULL << 40;
 	char *addr = region_map(self->fd, 4 * MIB, far);
 
 	ASSERT_NE(MAP_FAILED, addr);
