@@ -2,16 +2,48 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 SUITES ?= bullseye bookworm trixie forky trixie-backports
 
-modules install clean: kdir := $(wildcard $(KDIR)/Makefile)
+# What make install writes to. With DESTDIR, for packages, depmod is not run.
+DESTDIR ?=
+PREFIX ?= /usr/local
+INSTALL_MOD_PATH ?= $(DESTDIR)
+version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+release = $(shell $(MAKE) -s -C $(KDIR) kernelrelease 2>/dev/null)
+devel := $(DESTDIR)$(PREFIX)/src/mmext-$(version)
+depmod = $(if $(DESTDIR),,depmod $(if $(INSTALL_MOD_PATH),-b "$(INSTALL_MOD_PATH)") $(release))
+
+need_headers = $(if $(kdir),,$(error no kernel headers in $(KDIR): install \
+	linux-headers-$(shell uname -r), or name another place with KDIR=))
+
+modules install uninstall clean: kdir := $(wildcard $(KDIR)/Makefile)
 
 modules:
-	$(if $(kdir),,$(error no kernel headers in $(KDIR): install \
-	    linux-headers-$(shell uname -r), or name another place with KDIR=))
+	$(need_headers)
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(MMEXT_TEST),MMEXT_TEST=$(MMEXT_TEST)) modules
 
+# The module; the ioctls' header for programs; for drivers on the engine its header
+# and, for each kernel, the symbols to build against.
 install: modules
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
-	depmod $(shell $(MAKE) -s -C $(KDIR) kernelrelease 2>/dev/null)
+	$(if $(MMEXT_TEST),$(error the build with the test knobs is not for installing))
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=updates \
+		INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" modules_install
+	install -D -m 644 include/uapi/linux/mmext.h \
+		"$(DESTDIR)$(PREFIX)/include/linux/mmext.h"
+	install -D -m 644 include/linux/mmext.h "$(devel)/include/linux/mmext.h"
+	install -D -m 644 Module.symvers "$(devel)/$(release)/Module.symvers"
+	$(depmod)
+
+# From the kernel of KDIR, and the headers with the last one.
+uninstall:
+	$(need_headers)
+	rm -f "$(INSTALL_MOD_PATH)/lib/modules/$(release)/updates/"mmext.ko*
+	rm -rf "$(devel)/$(release)"
+	if ! ls -d "$(devel)"/*/Module.symvers >/dev/null 2>&1; then \
+		rm -rf "$(devel)"; \
+		rm -f "$(DESTDIR)$(PREFIX)/include/linux/mmext.h"; \
+	fi
+	-rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(PREFIX)/include/linux" \
+		"$(INSTALL_MOD_PATH)/lib/modules/$(release)/updates"
+	$(depmod)
 
 clean:
 	$(if $(kdir),$(MAKE) -C $(KDIR) M=$(CURDIR) clean)
@@ -39,7 +71,7 @@ kunit soak bench:
 
 help:
 	@echo 'make                  mmext.ko for the running kernel, or for KDIR=DIR'
-	@echo 'make install          into /lib/modules of that kernel'
+	@echo 'make install          module, headers and symbols; make uninstall'
 	@echo 'make clean'
 	@echo 'make selftests        the user-space tests, as static programs'
 	@echo
@@ -50,5 +82,5 @@ help:
 	@echo 'make negative         plants mistakes and sees the tests find them'
 	@echo 'vm/run -- COMMAND     COMMAND in a machine that has mmext loaded'
 
-.PHONY: modules install clean selftests check demo lint negative kunit soak bench help
+.PHONY: modules install uninstall clean selftests check demo lint negative kunit soak bench help
 .DEFAULT_GOAL := modules
