@@ -13,7 +13,7 @@
 #define LENGTH	(NR * page_size)
 #define FAR	(1024 * GIB)
 /* protected holes: more than a step, and more than a node of the xarray */
-#define HOLES	1100UL
+#define HOLES	600UL
 /* where nothing is near, so that each level of the tables is to be made */
 #define LONELY	((char *)(1UL << 45))
 
@@ -789,6 +789,7 @@ FIXTURE_VARIANT_ADD(call, protect)
 	.after = after_protect,
 	.cmd = MMEXT_PROTECT,
 	.twice = true,
+	.step = 256,
 };
 
 FIXTURE_VARIANT_ADD(call, unprotect)
