@@ -476,11 +476,16 @@ static bool after_lookup(struct world *w)
 	return untouched(w);
 }
 
+/* A short one is one that failed; the rest is for the next. */
 static long run_read(struct world *w)
 {
-	ssize_t len = pread(w->fd, w->buffer, LENGTH, 0);
+	ssize_t len = pread(w->fd, w->buffer + w->done, LENGTH - w->done,
+			    w->done);
 
-	return len < 0 ? -errno : len == (ssize_t)LENGTH ? 0 : -EIO;
+	if (len < 0)
+		return -errno;
+	w->done += len;
+	return w->done == LENGTH ? 0 : -ENOMEM;
 }
 
 static bool after_read(struct world *w)
@@ -493,7 +498,6 @@ static void prepare_write(struct world *w)
 	fill(w->buffer, LENGTH, 1);
 }
 
-/* A short write is one that failed; the rest is for the next. */
 static long run_write(struct world *w)
 {
 	ssize_t len = pwrite(w->fd, w->buffer + w->done, LENGTH - w->done,
