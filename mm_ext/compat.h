@@ -91,7 +91,7 @@ static inline pud_t *compat_pud_offset(p4d_t *p4d, unsigned long addr)
 #include <asm/cpucaps.h>
 #include <asm/cpufeature.h>
 
-/* renamed between 6.12 and 7.3 */
+/* 6.1 has the one name, 7.3 the other */
 #ifdef ARM64_WORKAROUND_REPEAT_TLBI_SYNC
 #define compat_arm64_repeat_tlbi() \
 	cpus_have_cap(ARM64_WORKAROUND_REPEAT_TLBI_SYNC)
