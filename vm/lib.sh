@@ -155,6 +155,14 @@ end_jobs() {
 	wait
 }
 
+# debug_suite OPTION: what --debug, or --debug=VERSION, stands for.
+debug_suite() {
+	case $1 in
+	*=newest | --debug)	echo debug ;;
+	*)			echo "debug-${1#*=}" ;;
+	esac
+}
+
 # What a suite of another architecture is built with.
 cross='' kernel_arch=''
 
