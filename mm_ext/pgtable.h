@@ -14,6 +14,8 @@
 
 #include <linux/mm.h>
 
+#include "visible.h"
+
 /**
  * struct mmext_walk - where a walk has come to
  * @pte: entry of the address; the table is locked while this is in use
@@ -62,10 +64,20 @@ static inline pte_t mmext_mk_pte(unsigned long pfn, pgprot_t prot)
 	return pte_write(pte) ? pte : pte_mkclean(pte);
 }
 
+/*
+ * Is it an entry that the engine put there?  Where entries have no bit for it,
+ * that it is there must do: the kernel puts none into a shared PFN mapping.
+ */
+static inline bool mmext_pte_ours(pte_t pte)
+{
+	return pte_present(pte) &&
+	       (!IS_ENABLED(CONFIG_ARCH_HAS_PTE_SPECIAL) || pte_special(pte));
+}
+
 /* Is it an entry that the engine put there, for this frame? */
 static inline bool mmext_pte_is(pte_t pte, unsigned long pfn)
 {
-	return pte_present(pte) && pte_special(pte) && pte_pfn(pte) == pfn;
+	return mmext_pte_ours(pte) && pte_pfn(pte) == pfn;
 }
 
 /*

@@ -28,7 +28,7 @@ static void clear_table(struct mm_struct *mm, unsigned long addr,
 
 	for (; addr < w->next; addr += PAGE_SIZE, ptep++) {
 		pte = READ_ONCE(*ptep);
-		if (!pte_present(pte) || !pte_special(pte))
+		if (!mmext_pte_ours(pte))
 			continue;
 
 		ptep_get_and_clear(mm, addr, ptep);
