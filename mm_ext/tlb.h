@@ -10,6 +10,8 @@
 
 #include <linux/mm_types.h>
 
+#include "visible.h"
+
 /* As the ABI numbers them. */
 enum mmext_tlb_id {
 	MMEXT_TLB_ID_KERNEL = 0,
