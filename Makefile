@@ -17,8 +17,15 @@ need_headers = $(if $(kdir),,$(error no kernel headers in $(KDIR): install \
 modules install uninstall clean: kdir := $(wildcard $(KDIR)/Makefile)
 
 modules:
+<<<<<<< HEAD
 	$(need_headers)
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(MMEXT_TEST),MMEXT_TEST=$(MMEXT_TEST)) modules
+=======
+	$(if $(kdir),,$(error no kernel headers in $(KDIR): install \
+	    linux-headers-$(shell uname -r), or name another place with KDIR=))
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(MMEXT_TEST),MMEXT_TEST=$(MMEXT_TEST)) \
+		$(if $(MMEXT_KUNIT),MMEXT_KUNIT=$(MMEXT_KUNIT)) modules
+>>>>>>> 75bc3b1 (kunit: suites for each file of the engine)
 
 # The module; the ioctls' header for programs; for drivers on the engine its header
 # and, for each kernel, the symbols to build against.

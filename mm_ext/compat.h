@@ -27,11 +27,16 @@
 #error "mmext needs an MMU"
 #endif
 
-/* 6.3 made vm_flags const, and setting one a function */
+/* 6.3 made vm_flags const, and setting or clearing one a function */
 #ifndef MMEXT_HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags |= flags;
+}
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags &= ~flags;
 }
 #endif
 
