@@ -17,15 +17,9 @@ need_headers = $(if $(kdir),,$(error no kernel headers in $(KDIR): install \
 modules install uninstall clean: kdir := $(wildcard $(KDIR)/Makefile)
 
 modules:
-<<<<<<< HEAD
 	$(need_headers)
-	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(MMEXT_TEST),MMEXT_TEST=$(MMEXT_TEST)) modules
-=======
-	$(if $(kdir),,$(error no kernel headers in $(KDIR): install \
-	    linux-headers-$(shell uname -r), or name another place with KDIR=))
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(MMEXT_TEST),MMEXT_TEST=$(MMEXT_TEST)) \
 		$(if $(MMEXT_KUNIT),MMEXT_KUNIT=$(MMEXT_KUNIT)) modules
->>>>>>> 75bc3b1 (kunit: suites for each file of the engine)
 
 # The module; the ioctls' header for programs; for drivers on the engine its header
 # and, for each kernel, the symbols to build against.
@@ -73,7 +67,10 @@ lint:
 negative:
 	negative/run
 
-kunit soak bench:
+kunit:
+	kunit/run $(if $(UML),--uml)
+
+soak bench:
 	@echo "make $@: not in this release" >&2; exit 2
 
 help:
@@ -86,6 +83,7 @@ help:
 	@echo 'make demo             the main job, shown'
 	@echo 'make check            every test; SUITES="bookworm ..." for some suites'
 	@echo 'make lint             the static checks alone'
+	@echo 'make kunit            the unit tests, in debug kernels; UML=1 in a process'
 	@echo 'make negative         plants mistakes and sees the tests find them'
 	@echo 'vm/run -- COMMAND     COMMAND in a machine that has mmext loaded'
 
