@@ -511,7 +511,7 @@ struct rounds {
 
 static inline struct rounds rounds_begin(int nr)
 {
-	struct rounds rounds = { .nr = nr, .end_us = now_us() + 5000000 };
+	struct rounds rounds = { .nr = nr, .end_us = now_us() + 2500000 };
 
 	return rounds;
 }
