@@ -7,7 +7,7 @@ DESTDIR ?=
 PREFIX ?= /usr/local
 INSTALL_MOD_PATH ?= $(DESTDIR)
 version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
-release = $(shell $(MAKE) -s -C $(KDIR) kernelrelease 2>/dev/null)
+release = $(shell cat $(KDIR)/include/config/kernel.release)
 devel := $(DESTDIR)$(PREFIX)/src/mmext-$(version)
 depmod = $(if $(DESTDIR),,depmod $(if $(INSTALL_MOD_PATH),-b "$(INSTALL_MOD_PATH)") $(release))
 

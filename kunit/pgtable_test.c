@@ -401,7 +401,7 @@ FX_CASE(frames_that_there_can_be)
 					    p->nr));
 }
 
-FX_CASE(all_frames_are_possible_together)
+FX_CASE(all_frames_may_come_together)
 {
 	unsigned long last = iomem_resource.end >> PAGE_SHIFT;
 
@@ -517,7 +517,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_fault_leaves_the_table_at_hand_if_there_is_one),
 	KUNIT_CASE(a_leaf_is_no_table),
 	KUNIT_CASE_PARAM(frames_that_there_can_be, frames_gen_params),
-	KUNIT_CASE(all_frames_are_possible_together),
+	KUNIT_CASE(all_frames_may_come_together),
 	KUNIT_CASE(a_read_only_entry_is_made_clean),
 	KUNIT_CASE(a_writable_entry_stays_as_dirty_as_asked),
 	KUNIT_CASE(entries_are_special),

@@ -27,7 +27,7 @@ void mmext_delegate_vma(struct vm_area_struct *vma, unsigned long addr,
 	mmext_count(mmext_vma_mapping(vma), delegated, 1);
 	compat_zap_pfnmap(vma, addr, size);
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_delegate_vma);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_delegate_vma);
 
 /**
  * mmext_delegate_mapping - have the kernel clear a range in every process
@@ -44,4 +44,4 @@ void mmext_delegate_mapping(struct address_space *mapping, pgoff_t start,
 	unmap_mapping_range(mapping, (loff_t)start << PAGE_SHIFT,
 			    (loff_t)nr << PAGE_SHIFT, even_cows);
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_delegate_mapping);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_delegate_mapping);

@@ -10,11 +10,11 @@
 #include "engine.h"
 
 bool mmext_tlb_use_native;
-MMEXT_EXPORT_FOR_TESTS(mmext_tlb_use_native);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_use_native);
 
 #ifdef MMEXT_TEST
 unsigned int mmext_test_flush_delay_us;
-MMEXT_EXPORT_FOR_TESTS(mmext_test_flush_delay_us);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_test_flush_delay_us);
 module_param_named(test_flush_delay_us, mmext_test_flush_delay_us, uint, 0644);
 MODULE_PARM_DESC(test_flush_delay_us, "sleep between clearing and flushing");
 #endif
@@ -26,7 +26,7 @@ long mmext_live_vmas(void)
 {
 	return atomic_long_read(&live_vmas);
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_live_vmas);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_live_vmas);
 
 /**
  * mmext_tlb_init - choose how stale translations are removed
@@ -49,13 +49,13 @@ int mmext_tlb_init(const char *mode)
 	WRITE_ONCE(mmext_tlb_use_native, native);
 	return 0;
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_tlb_init);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_init);
 
 enum mmext_tlb_id mmext_tlb_live(void)
 {
 	return mmext_tlb_native() ? mmext_tlb_backend() : MMEXT_TLB_ID_KERNEL;
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_tlb_live);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_live);
 
 /**
  * mmext_mapping_init - make an object mappable
@@ -202,7 +202,7 @@ bool mmext_range_in_vma(struct vm_area_struct *vma, unsigned long addr,
 	return addr >= vma->vm_start && addr <= vma->vm_end &&
 	       size <= vma->vm_end - addr;
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_range_in_vma);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_range_in_vma);
 
 /*
  * Look-up and insert as one step.
@@ -257,7 +257,7 @@ bool mmext_seq_current(struct mmext_mapping *m, unsigned long seq)
 	return likely(!atomic_read(&m->busy) &&
 		      (unsigned long)atomic_long_read(&m->seq) == seq);
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_seq_current);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_seq_current);
 
 /**
  * mmext_invalidate_begin - begin to change what a mapping shows

@@ -90,7 +90,7 @@ again:
 	rcu_read_unlock();
 	goto again;
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_walk_lock);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_walk_lock);
 
 void mmext_walk_unlock(struct mmext_walk *w)
 {
@@ -99,7 +99,7 @@ void mmext_walk_unlock(struct mmext_walk *w)
 	spin_unlock(w->ptl);
 	rcu_read_unlock();
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_walk_unlock);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_walk_unlock);
 
 /* Put the table in that the core allocated ahead of the fault. */
 static bool install_prealloc(struct mm_struct *mm, struct vm_fault *vmf)
@@ -166,7 +166,7 @@ int mmext_walk_lock_alloc(struct vm_area_struct *vma, struct vm_fault *vmf,
 	}
 	return 0;
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_walk_lock_alloc);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_walk_lock_alloc);
 
 /* The last page frame that an entry can name and the CPU can reach. */
 static unsigned long find_last_pfn(void)
@@ -207,4 +207,4 @@ bool mmext_pfns_possible(unsigned long pfn, unsigned long nr)
 	}
 	return pfn <= last && nr - 1 <= last - pfn;
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_pfns_possible);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_pfns_possible);

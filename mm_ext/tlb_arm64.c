@@ -66,7 +66,7 @@ enum mmext_tlb_id mmext_tlb_backend(void)
 	return compat_arm64_tlbi_suffices() ? MMEXT_TLB_ID_ARM64 :
 					      MMEXT_TLB_ID_KERNEL;
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_tlb_backend);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_backend);
 
 static void flush_page(u64 asid, unsigned long addr)
 {
@@ -115,7 +115,7 @@ void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
 		dsb(ish);
 	}
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_tlb_flush);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_flush);
 
 /*
  * A CPU that may not store by its TLB takes a fault and keeps the entry.  The

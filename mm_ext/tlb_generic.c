@@ -10,7 +10,7 @@ enum mmext_tlb_id mmext_tlb_backend(void)
 {
 	return MMEXT_TLB_ID_KERNEL;
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_tlb_backend);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_backend);
 
 void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
 		     unsigned long end)
@@ -18,7 +18,7 @@ void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
 	/* mmext_tlb_native() is false, so nobody clears and comes here */
 	WARN_ON_ONCE(1);
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_tlb_flush);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_flush);
 
 /*
  * The fault by a stale entry that does not allow a store finds nothing to do,

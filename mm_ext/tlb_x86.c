@@ -51,7 +51,7 @@ enum mmext_tlb_id mmext_tlb_backend(void)
 {
 	return MMEXT_TLB_ID_X86;
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_tlb_backend);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_backend);
 
 /* Beyond this a full flush is cheaper; the kernel's default, and unexported. */
 #define FLUSH_CEILING	33
@@ -121,7 +121,7 @@ void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
 
 	on_each_cpu_mask(mm_cpumask(mm), flush_this_cpu, &f, true);
 }
-MMEXT_EXPORT_FOR_TESTS(mmext_tlb_flush);
+EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_flush);
 
 /* A CPU that takes a fault for what its TLB says drops the entry by that. */
 void mmext_tlb_relaxed(struct mm_struct *mm, unsigned long start,

@@ -8,9 +8,9 @@
 
 #ifdef MMEXT_TEST
 #include <linux/export.h>
-#define MMEXT_EXPORT_FOR_TESTS(_sym)	EXPORT_SYMBOL_GPL(_sym)
+#define EXPORT_SYMBOL_MMEXT_TEST(_sym)	EXPORT_SYMBOL_GPL(_sym)
 #else
-#define MMEXT_EXPORT_FOR_TESTS(_sym)
+#define EXPORT_SYMBOL_MMEXT_TEST(_sym)
 #endif
 
 #endif /* _MMEXT_VISIBLE_H */

@@ -844,9 +844,9 @@ TEST_F(range, of_addresses_outside_one_mapping_is_efault)
 	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, area + length, page_size));
 	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, area - page_size, page_size));
 	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, area - page_size,
-				      2 * page_size));
+				     2 * page_size));
 	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, area + 3 * page_size,
-				      2 * page_size));
+				     2 * page_size));
 	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, 0, page_size));
 	EXPECT_EQ(-EFAULT, RANGE_CALL(self->fd, 0xffff888000000000ULL,
 				      page_size));
@@ -856,7 +856,7 @@ TEST_F(range, of_addresses_outside_one_mapping_is_efault)
 	ASSERT_EQ(area + length, other);
 	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, other, page_size));
 	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, other - page_size,
-				      2 * page_size));
+				     2 * page_size));
 	/* another region */
 	fd = region_open();
 	ASSERT_GE(fd, 0);
@@ -864,7 +864,7 @@ TEST_F(range, of_addresses_outside_one_mapping_is_efault)
 			      MAP_SHARED | MAP_FIXED, fd, length));
 	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, other, page_size));
 	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, other - page_size,
-				      2 * page_size));
+				     2 * page_size));
 	EXPECT_EQ(-EFAULT, ADDR_CALL(fd, area, page_size));
 	EXPECT_EQ(0, ADDR_CALL(fd, other, page_size));
 	/* the same region, but another mapping of it */
@@ -873,7 +873,7 @@ TEST_F(range, of_addresses_outside_one_mapping_is_efault)
 			      64 * page_size));
 	EXPECT_EQ(0, ADDR_CALL(self->fd, other, page_size));
 	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, other - page_size,
-				      2 * page_size));
+				     2 * page_size));
 	close(fd);
 }
 
@@ -891,7 +891,7 @@ TEST_F(range, of_addresses_may_cross_what_mprotect_split)
 	/* but not a gap */
 	ASSERT_EQ(0, munmap(self->addr + 2 * page_size, page_size));
 	EXPECT_EQ(-EFAULT, ADDR_CALL(self->fd, self->addr,
-				      NR_PAGES * page_size));
+				     NR_PAGES * page_size));
 	EXPECT_EQ(0, ADDR_CALL(self->fd, self->addr, 2 * page_size));
 }
 

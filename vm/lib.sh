@@ -72,7 +72,7 @@ cached() {
 		(
 			flock 9
 			[[ -d $dir ]] && exit 0
-			rm -rf "$dir.new"
+			rm -rf --one-file-system "$dir.new"
 			mkdir -p "$dir.new"
 			"$2" "$dir.new" "${@:3}" >&2
 			mv "$dir.new" "$dir"
@@ -85,7 +85,7 @@ cached() {
 # prune: what was not asked for in two weeks leaves the cache.
 prune() {
 	find "$cache" -mindepth 1 -maxdepth 1 -type d -name '*-*' -mtime +14 \
-		-exec rm -rf {} +
+		-exec rm -rf --one-file-system {} +
 	find "$cache/lock" -type f -mtime +14 -delete 2>/dev/null || :
 }
 

@@ -26,7 +26,16 @@ static struct mmext_mapping mapping;
  * @vm_ops: of its VMAs
  * @mkwrites: calls of pfn_mkwrite
  * @vma_init: the last step of mmap
- * @insert_pfn: and so on: by their names
+ * @insert_pfn: vmf_insert_pfn()
+ * @insert_pfn_prot: vmf_insert_pfn_prot()
+ * @insert_checked: the same from a fault, as a driver would do it
+ * @finish_mkwrite: what pfn_mkwrite does
+ * @remap_pfn_range: by its name, as those that follow
+ * @zap_vma_ptes: by its name
+ * @zap_page_range: or what the kernel has in its place
+ * @unmap_mapping_range: by its name
+ * @unmap_mapping_pages: by its name
+ * @follow_pfn: or what the kernel has in its place
  */
 struct side {
 	struct miscdevice misc;
