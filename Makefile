@@ -7,7 +7,9 @@ DESTDIR ?=
 PREFIX ?= /usr/local
 INSTALL_MOD_PATH ?= $(DESTDIR)
 version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
-release = $(shell cat $(KDIR)/include/config/kernel.release)
+# What vermagic says, and uname -r: Debian 11's kernel.release is another.
+release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
+	$(KDIR)/include/generated/utsrelease.h)
 devel := $(DESTDIR)$(PREFIX)/src/mmext-$(version)
 depmod = $(if $(DESTDIR),,depmod $(if $(INSTALL_MOD_PATH),-b "$(INSTALL_MOD_PATH)") $(release))
 
