@@ -27,7 +27,9 @@
  *
  * - DSB ISH waits until all CPUs have done it, and until accesses that used the
  *   old translations are complete.  No ISB: only user mappings changed, and
- *   the way back to user space synchronises.
+ *   the way back to user space synchronises.  It waits for the TLBIs of this
+ *   CPU alone; a task that moves to another one between the two has passed the
+ *   DSB ISH of __switch_to(), which is there for that.
  *
  * Errata, where the kernel itself does more than that:
  *
