@@ -10,6 +10,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/uio.h>
 
 #include "../mm_ext/tlb.h"
 #include "region.h"
@@ -133,6 +134,7 @@ static int do_info(struct file *file, void *arg)
 {
 	struct region *r = file->private_data;
 	struct mmext_info *info = arg;
+	struct iomem *io = region_io(r);
 
 	info->out_abi = MMEXT_ABI;
 	info->out_tlb = mmext_tlb_live();
@@ -143,8 +145,8 @@ static int do_info(struct file *file, void *arg)
 	info->out_length = READ_ONCE(r->length);
 	info->out_limit = region_limit();
 	info->out_used = region_used();
-	info->out_backing = MMEXT_BACKING_PFN;
-	info->out_cache = MMEXT_CACHE_WB;
+	info->out_backing = io ? MMEXT_BACKING_IOMEM : MMEXT_BACKING_PFN;
+	info->out_cache = io ? io->cache : MMEXT_CACHE_WB;
 	return 0;
 }
 
@@ -162,6 +164,36 @@ static int do_setup(struct file *file, void *arg)
 		return -EOPNOTSUPP;
 
 	return region_setup(file->private_data, s->length);
+}
+
+static int do_iomem(struct file *file, void *arg)
+{
+	struct mmext_iomem *i = arg;
+	int err;
+
+	err = check_range(i->phys, i->length, U64_MAX);
+	if (err)
+		return err;
+	if (!i->length || i->cache > MMEXT_CACHE_UC || i->reserved)
+		return -EINVAL;
+	if (i->cache == MMEXT_CACHE_WB)
+		return -EOPNOTSUPP;
+
+	return region_iomem(file->private_data, i->phys, i->length, i->cache);
+}
+
+/* The same of a physical range. */
+static int populate_io(struct vm_area_struct *vma, struct iomem *io,
+		       unsigned long addr, unsigned long nr, bool write,
+		       unsigned long *done)
+{
+	unsigned long pfn = (io->phys >> PAGE_SHIFT) + region_index(vma, addr);
+	pgprot_t prot = pgprot_decrypted(mmext_vma_prot(vma, write));
+	int err;
+
+	err = mmext_remap_pfn_range(vma, addr, pfn, nr << PAGE_SHIFT, prot);
+	*done = err ? 0 : nr;
+	return err;
 }
 
 /*
@@ -221,6 +253,7 @@ static long populate_step(struct file *file, void *arg, u64 pages)
 	struct vm_area_struct *vma;
 	unsigned long done = 0;
 	bool write = p->flags & MMEXT_POPULATE_WRITE;
+	unsigned long nr;
 	int err;
 
 	vma = lock_vma(file, p->addr, p->length, write ? VM_WRITE : 0);
@@ -231,13 +264,13 @@ static long populate_step(struct file *file, void *arg, u64 pages)
 	if (down_read_killable(&r->lock))
 		goto unlock;
 
+	nr = pages_in_vma(vma, p->addr, pages, STEP_PAGES);
 	if (r->revoked)
 		err = -ENODEV;
+	else if (r->io)
+		err = populate_io(vma, r->io, p->addr, nr, write, &done);
 	else
-		err = populate_pages(vma, r, p->addr,
-				     pages_in_vma(vma, p->addr, pages,
-						  STEP_PAGES),
-				     write, &done);
+		err = populate_pages(vma, r, p->addr, nr, write, &done);
 	up_read(&r->lock);
 unlock:
 	mmap_read_unlock(current->mm);
@@ -291,6 +324,8 @@ static int do_remap(struct file *file, void *arg)
 		err = check_range(m->to, m->length, region_end(r));
 	if (err)
 		return err;
+	if (r->io)
+		return -EOPNOTSUPP;
 	if (m->length && m->from < m->to + m->length &&
 	    m->to < m->from + m->length)
 		return -EINVAL;
@@ -302,17 +337,53 @@ static long zap_step(struct file *file, void *arg, u64 pages)
 {
 	struct mmext_zap *z = arg;
 	struct vm_area_struct *vma;
-	unsigned long nr;
+	unsigned long size;
 	int err;
 
 	vma = lock_vma(file, z->addr, z->length, 0);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 
-	nr = pages_in_vma(vma, z->addr, pages, ZAP_STEP_PAGES);
-	err = mmext_zap_vma_ptes(vma, z->addr, nr << PAGE_SHIFT);
+	size = min_t(u64, pages, ZAP_STEP_PAGES) << PAGE_SHIFT;
+	if (size <= vma->vm_end - z->addr)
+		err = mmext_zap_vma_ptes(vma, z->addr, size);
+	else
+		/* a mapping that was split: all of it is this descriptor's */
+		err = mmext_zap_page_range(vma, z->addr, size);
 	mmap_read_unlock(current->mm);
-	return err ?: nr;
+	return err ?: (long)(size >> PAGE_SHIFT);
+}
+
+/* Whatever else the range holds is skipped, and counted. */
+static long zap_span_step(struct file *file, void *arg, u64 pages)
+{
+	struct region *r = file->private_data;
+	struct mmext_zap_details details = { .mapping = &r->map };
+	struct mmext_zap *z = arg;
+	u64 end = z->addr + z->length;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	struct mmext_gather g;
+	int err;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+
+	vma = find_vma(mm, z->addr);
+	/* a hole is no work, however long it is */
+	if (vma && vma->vm_start < end)
+		end = min_t(u64, end, max_t(u64, z->addr, vma->vm_start) +
+				      (ZAP_STEP_PAGES << PAGE_SHIFT));
+
+	mmext_gather_begin(&g, mm, &details);
+	err = mmext_unmap_vmas(&g, vma, z->addr, end);
+	mmext_gather_end(&g);
+	mmap_read_unlock(mm);
+
+	if (err && err != -EPERM)
+		return err;
+	z->out_skipped += g.skipped;
+	return (end - z->addr) >> PAGE_SHIFT;
 }
 
 static int do_zap(struct file *file, void *arg)
@@ -320,11 +391,13 @@ static int do_zap(struct file *file, void *arg)
 	struct mmext_zap *z = arg;
 	int err;
 
+	z->out_skipped = 0;
 	err = check_addr(z->addr, z->length);
 	if (err)
 		return err;
 
-	return in_steps(file, z, &z->addr, NULL, &z->length, zap_step);
+	return in_steps(file, z, &z->addr, NULL, &z->length,
+			z->flags & MMEXT_ZAP_SPAN ? zap_span_step : zap_step);
 }
 
 static long unmap_step(struct file *file, void *arg, u64 pages)
@@ -361,6 +434,8 @@ static int do_unmap(struct file *file, void *arg)
 		return -EBADF;
 	if (u->flags & MMEXT_UNMAP_TO_END && u->length)
 		return -EINVAL;
+	if (u->flags & MMEXT_UNMAP_FREE && r->io)
+		return -EOPNOTSUPP;
 	err = check_range(u->offset, u->length, region_end(r));
 	if (err)
 		return err;
@@ -408,13 +483,15 @@ static long protect_step(struct file *file, void *arg, u64 pages)
 
 static int do_protect(struct file *file, void *arg)
 {
+	struct region *r = file->private_data;
 	struct mmext_protect *p = arg;
 	int err;
 
-	err = check_range(p->offset, p->length,
-			  region_end(file->private_data));
+	err = check_range(p->offset, p->length, region_end(r));
 	if (err)
 		return err;
+	if (r->io)
+		return -EOPNOTSUPP;
 
 	return in_steps(file, p, &p->offset, NULL, &p->length, protect_step);
 }
@@ -494,6 +571,53 @@ static int do_lookup(struct file *file, void *arg)
 	return in_steps(file, l, &l->addr, NULL, &l->length, lookup_step);
 }
 
+/* Bytes of ACCESS between looks for a signal. */
+#define ACCESS_STEP	(1UL << 20)
+
+static ssize_t access_step(struct mmext_access *a)
+{
+	bool write = a->flags & MMEXT_ACCESS_WRITE;
+	struct iov_iter iter;
+	struct iovec iov;
+	int err;
+
+	err = compat_import_user(write ? WRITE : READ,
+				 u64_to_user_ptr(a->buffer),
+				 min_t(u64, a->length, ACCESS_STEP), &iov,
+				 &iter);
+	if (err)
+		return err;
+	return mmext_access_remote_iter(current->mm, a->addr, &iter,
+					write ? FOLL_WRITE : 0);
+}
+
+static int do_access(struct file *file, void *arg)
+{
+	struct mmext_access *a = arg;
+	bool progress = false;
+	ssize_t done;
+
+	if (a->length > U64_MAX - a->addr)
+		return -EOVERFLOW;
+	if (a->addr + a->length > TASK_SIZE)
+		return -EFAULT;
+
+	while (a->length) {
+		done = signal_pending(current) ? -EINTR : access_step(a);
+		if (done == -EINTR && progress)
+			return 0;
+		if (done < 0)
+			return done;
+
+		a->addr += done;
+		a->buffer += done;
+		a->length -= done;
+		progress = true;
+		cond_resched();
+	}
+	return 0;
+}
+
 /**
  * struct op - a row of the table
  * @cmd: the ioctl's number
@@ -531,13 +655,16 @@ static const struct op ops[] = {
 	OP(POPULATE, mmext_populate, length, MMEXT_POPULATE_WRITE, false, true,
 	   do_populate),
 	OP(REMAP, mmext_remap, length, MMEXT_REMAP_ALIAS, true, true, do_remap),
-	OP(ZAP, mmext_zap, length, 0, false, true, do_zap),
+	OP(ZAP, mmext_zap, length, MMEXT_ZAP_SPAN, false, true, do_zap),
 	OP(UNMAP, mmext_unmap, length,
 	   MMEXT_UNMAP_FREE | MMEXT_UNMAP_TO_END, false, true, do_unmap),
 	OP(REVOKE, mmext_revoke, flags, 0, true, true, do_revoke),
 	OP(PROTECT, mmext_protect, length, MMEXT_PROTECT_READ_ONLY, true, true,
 	   do_protect),
 	OP(LOOKUP, mmext_lookup, entries, 0, false, true, do_lookup),
+	OP(IOMEM, mmext_iomem, reserved, 0, true, false, do_iomem),
+	OP(ACCESS, mmext_access, buffer, MMEXT_ACCESS_WRITE, false, false,
+	   do_access),
 };
 
 /* What every structure begins with. */
@@ -557,6 +684,8 @@ union args {
 	struct mmext_revoke revoke;
 	struct mmext_protect protect;
 	struct mmext_lookup lookup;
+	struct mmext_iomem iomem;
+	struct mmext_access access;
 };
 
 long region_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

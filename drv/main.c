@@ -76,7 +76,10 @@ static void mmext_show_fdinfo(struct seq_file *m, struct file *file)
 	for_each_possible_cpu(cpu)
 		faults += READ_ONCE(*per_cpu_ptr(r->faults, cpu));
 
-	seq_puts(m, "mmext-backing:\tpfn\n");
+	if (region_io(r))
+		seq_puts(m, "mmext-backing:\tiomem\n");
+	else
+		seq_puts(m, "mmext-backing:\tpfn\n");
 	seq_printf(m, "mmext-length:\t%llu\n", READ_ONCE(r->length));
 	seq_printf(m, "mmext-pages:\t%ld\n", atomic_long_read(&r->nr_pages));
 	seq_printf(m, "mmext-faults:\t%llu\n", faults);

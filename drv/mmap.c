@@ -79,6 +79,27 @@ unlock:
 	return ret;
 }
 
+/* The whole VMA at once, as its driver would do it in mmap. */
+static vm_fault_t fault_io(struct vm_fault *vmf, struct region *r)
+{
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+	int err;
+
+	/*
+	 * Not in mmap(2): a VMA is in i_mmap, where REVOKE finds it, only when
+	 * its handler has returned.
+	 */
+	if (down_read_killable(&r->lock))
+		return VM_FAULT_SIGBUS;
+	if (!is_gone(r, vmf->pgoff)) {
+		err = mmext_vm_iomap_memory(vmf->vma, r->io->phys,
+					    r->io->length);
+		ret = err ? vmf_code(err) : VM_FAULT_NOPAGE;
+	}
+	up_read(&r->lock);
+	return ret;
+}
+
 static vm_fault_t region_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -90,6 +111,8 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 
 	this_cpu_inc(*r->faults);
 
+	if (r->io)
+		return fault_io(vmf, r);
 	if (!mmext_read_begin(&r->map, &seq))
 		return fault_locked(vmf, r);
 	if (is_gone(r, vmf->pgoff))
@@ -151,6 +174,13 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	if (is_gone(r, index) || (write && region_read_only(r, index)))
 		goto unlock;
 
+	if (r->io) {
+		iomem_copy(r->io, ((u64)index << PAGE_SHIFT) +
+				  offset_in_page(addr), buf, len, write);
+		ret = len;
+		goto unlock;
+	}
+
 	page = write ? region_page_alloc(r, index) : region_page(r, index);
 	if (IS_ERR(page)) {
 		ret = PTR_ERR(page);
@@ -187,6 +217,10 @@ int region_mmap(struct file *file, struct vm_area_struct *vma)
 	if (vma->vm_pgoff + vma_pages(vma) > region_end(r) >> PAGE_SHIFT)
 		return -EINVAL;
 
+	if (r->io) {
+		vm_flags_set(vma, VM_IO);
+		vma->vm_page_prot = iomem_prot(r->io, vma->vm_page_prot);
+	}
 	vma->vm_ops = &region_vm_ops;
 	return mmext_vma_init(vma, &r->map);
 }

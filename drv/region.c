@@ -205,6 +205,9 @@ static void region_release(struct kref *ref)
 	/* no descriptor is left, and so no VMA */
 	erase_all(r);
 	xa_destroy(&r->pages);
+	if (r->io)
+		iomem_release(r->io);
+	kfree(r->io);
 
 	iput(r->inode);
 	mmext_mapping_destroy(&r->map);
@@ -250,6 +253,38 @@ int region_setup(struct region *r, u64 length)
 		smp_store_release(&r->shaped, true);
 		ret = 0;
 	}
+	up_write(&r->lock);
+	return ret;
+}
+
+/**
+ * region_iomem - give a region a physical range to show
+ * @r: the region
+ * @phys: as for iomem_claim(), as those that follow
+ * @length: bytes, which the region ends at
+ * @cache: memory type
+ *
+ * Return: 0; -EBUSY the region has its shape; or what iomem_claim() says.
+ */
+int region_iomem(struct region *r, u64 phys, u64 length, u32 cache)
+{
+	struct iomem *io;
+	int ret = -EBUSY;
+
+	down_write(&r->lock);
+	if (r->shaped)
+		goto unlock;
+
+	io = iomem_claim(phys, length, cache);
+	ret = PTR_ERR_OR_ZERO(io);
+	if (ret)
+		goto unlock;
+
+	r->io = io;
+	WRITE_ONCE(r->length, length);
+	/* pairs with region_shape() */
+	smp_store_release(&r->shaped, true);
+unlock:
 	up_write(&r->lock);
 	return ret;
 }
@@ -627,7 +662,10 @@ int region_revoke(struct region *r)
 		WRITE_ONCE(r->revoked, true);
 	mmext_invalidate_end(&r->map);
 
-	if (!err)
+	if (!err) {
 		erase_all(r);
+		if (r->io)
+			iomem_release(r->io);
+	}
 	return err;
 }

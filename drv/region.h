@@ -32,12 +32,28 @@
 #define REGION_READ_ONLY	XA_MARK_0
 
 /**
+ * struct iomem - a physical range that a region shows
+ * @phys: its physical address
+ * @length: bytes
+ * @cache: MMEXT_CACHE_WC or MMEXT_CACHE_UC
+ * @virt: the kernel's own mapping of it, which holds the memory type; NULL once
+ *	the range was given back.  Under region->lock.
+ */
+struct iomem {
+	phys_addr_t phys;
+	u64 length;
+	u32 cache;
+	void __iomem *virt;
+};
+
+/**
  * struct region - a sparse array of pages that programs map
  * @ref: descriptors, and the module for the named ones
  * @lock: see above
  * @map: the engine's part
  * @inode: its mapping links the VMAs of this region and no other
  * @pages: by page index: the page; a value where there is none but a mark
+ * @io: the physical range that it shows, in place of pages; set before @shaped
  * @length: bytes, a multiple of the page size; 0: no end
  * @shaped: @length can't change any more
  * @revoked: nothing can be done with it any more
@@ -50,12 +66,20 @@ struct region {
 	struct mmext_mapping map;
 	struct inode *inode;
 	struct xarray pages;
+	struct iomem *io;
 	u64 length;
 	bool shaped;
 	bool revoked;
 	atomic_long_t nr_pages;
 	u64 __percpu *faults;
 };
+
+/* Its physical range; NULL if it has none, or is not known to have one yet. */
+static inline struct iomem *region_io(struct region *r)
+{
+	/* pairs with region_iomem() */
+	return smp_load_acquire(&r->shaped) ? r->io : NULL;
+}
 
 /* The page index that a user address shows; linear_page_index() wants hugetlb. */
 static inline pgoff_t region_index(struct vm_area_struct *vma,
@@ -85,6 +109,7 @@ void region_put(struct region *r);
 u64 region_end(struct region *r);
 void region_shape(struct region *r);
 int region_setup(struct region *r, u64 length);
+int region_iomem(struct region *r, u64 phys, u64 length, u32 cache);
 
 struct page *region_page(struct region *r, pgoff_t index);
 struct page *region_page_alloc(struct region *r, pgoff_t index);
@@ -98,6 +123,13 @@ long region_free(struct region *r, pgoff_t first, pgoff_t last);
 long region_protect(struct region *r, pgoff_t first, unsigned long nr);
 long region_unprotect(struct region *r, pgoff_t first, pgoff_t last);
 int region_revoke(struct region *r);
+
+/* iomem.c */
+struct iomem *iomem_claim(u64 phys, u64 length, u32 cache);
+void iomem_release(struct iomem *io);
+pgprot_t iomem_prot(struct iomem *io, pgprot_t prot);
+void iomem_copy(struct iomem *io, u64 offset, void *buf, size_t len,
+		bool write);
 
 /* mmap.c, rw.c, ioctl.c */
 int region_mmap(struct file *file, struct vm_area_struct *vma);

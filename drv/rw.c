@@ -24,6 +24,8 @@ static ssize_t read_some(struct region *r, loff_t pos, size_t len,
 		return -EINTR;
 	if (r->revoked)
 		err = -ENODEV;
+	else if (r->io)
+		iomem_copy(r->io, pos, bounce, len, false);
 	else
 		page = region_page(r, pos >> PAGE_SHIFT);
 	if (page)
@@ -32,7 +34,8 @@ static ssize_t read_some(struct region *r, loff_t pos, size_t len,
 	if (err)
 		return err;
 
-	len = page ? copy_to_iter(bounce, len, to) : iov_iter_zero(len, to);
+	len = page || r->io ? copy_to_iter(bounce, len, to) :
+			      iov_iter_zero(len, to);
 	return len ?: -EFAULT;
 }
 
@@ -51,6 +54,9 @@ static ssize_t write_some(struct region *r, loff_t pos, size_t len,
 		return -EINTR;
 	if (r->revoked) {
 		ret = -ENODEV;
+	} else if (r->io) {
+		iomem_copy(r->io, pos, bounce, len, true);
+		ret = len;
 	} else if (region_read_only(r, index)) {
 		ret = -EPERM;
 	} else {

@@ -72,6 +72,24 @@ static inline pte_t pte_mkwrite_novma(pte_t pte)
 #error "mmext needs zap_vma_ptes or zap_special_vma_range, which this kernel does not export"
 #endif
 
+/* 6.5 took the array of VMAs away */
+#ifdef MMEXT_HAVE_PIN_REMOTE_NO_VMAS
+#define compat_pin_user_pages_remote(mm, start, nr, flags, pages, locked) \
+	pin_user_pages_remote(mm, start, nr, flags, pages, locked)
+#else
+#define compat_pin_user_pages_remote(mm, start, nr, flags, pages, locked) \
+	pin_user_pages_remote(mm, start, nr, flags, pages, NULL, locked)
+#endif
+
+/* an iov_iter of one range of user space; @iov has to live as long */
+#ifdef MMEXT_HAVE_IMPORT_UBUF
+#define compat_import_user(rw, buf, len, iov, iter) \
+	({ (void)(iov); import_ubuf(rw, buf, len, iter); })
+#else
+#define compat_import_user(rw, buf, len, iov, iter) \
+	import_single_range(rw, buf, len, iov, iter)
+#endif
+
 /* riscv's are functions, and not exported */
 #ifdef CONFIG_RISCV
 static inline p4d_t *compat_p4d_offset(pgd_t *pgd, unsigned long addr)

@@ -308,17 +308,18 @@ INTERVAL_TREE_DEFINE(struct vm_area_struct, shared.rb, unsigned long,
 		     static __maybe_unused, i_mmap)
 
 /* Unmap the pages from @first to @last from one VMA that shows some of them. */
-static int unmap_vma(struct vm_area_struct *vma, pgoff_t first, pgoff_t last)
+static int unmap_vma(struct vm_area_struct *vma, pgoff_t first, pgoff_t last,
+		     bool even_cows)
 {
-	struct mmext_zap_details details = { .flags = MMEXT_ZAP_NO_DELEGATE };
-	unsigned long addr;
+	struct mmext_zap_details details = {
+		.flags = MMEXT_ZAP_NO_DELEGATE | MMEXT_ZAP_INDEX,
+		.first_index = first,
+		.last_index = last,
+		.even_cows = even_cows,
+	};
 
-	first = max(first, vma_first(vma));
-	last = min(last, vma_last(vma));
-	addr = vma->vm_start + ((first - vma->vm_pgoff) << PAGE_SHIFT);
-
-	return mmext_zap_page_range_single(vma, addr,
-					   (last - first + 1) << PAGE_SHIFT,
+	return mmext_zap_page_range_single(vma, vma->vm_start,
+					   vma->vm_end - vma->vm_start,
 					   &details);
 }
 
@@ -359,7 +360,7 @@ int mmext_unmap_mapping_pages(struct address_space *mapping, pgoff_t start,
 	i_mmap_lock_read(mapping);
 	for (vma = i_mmap_iter_first(&mapping->i_mmap, start, last); vma;
 	     vma = i_mmap_iter_next(vma, start, last)) {
-		switch (unmap_vma(vma, start, last)) {
+		switch (unmap_vma(vma, start, last, even_cows)) {
 		case 0:
 			break;
 		case -EAGAIN:

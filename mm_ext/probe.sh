@@ -47,7 +47,7 @@ needs apply_to_page_range unmap_mapping_range alloc_anon_inode init_pseudo
 
 echo "/* made by probe.sh */"
 for sym in zap_vma_ptes zap_special_vma_range zap_page_range \
-	zap_page_range_single zap_vma_range follow_pfn; do
+	zap_page_range_single zap_vma_range follow_pfn import_ubuf; do
 	if exported "$sym"; then
 		echo "#define MMEXT_HAVE_$(echo "$sym" | tr '[:lower:]' '[:upper:]') 1"
 	fi
@@ -55,4 +55,6 @@ done
 compiles VM_FLAGS_SET 'vm_flags_set(vma, 0)' "$@"
 compiles IS_COW_MAPPING 'is_cow_mapping(0)' "$@"
 compiles PTE_MKWRITE_NOVMA 'pte = pte_mkwrite_novma(pte)' "$@"
+compiles PIN_REMOTE_NO_VMAS \
+	'pin_user_pages_remote(vma->vm_mm, 0, 0, 0, NULL, NULL)' "$@"
 compiles RSS_PERCPU '(void)percpu_counter_sum(&vma->vm_mm->rss_stat[0])' "$@"

@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Taking entries out of one VMA.
+ * Taking entries out of VMAs: of one, or of those between two addresses.
  */
 #include <linux/export.h>
 #include <linux/mm_inline.h>
 #include <linux/sched.h>
+#include <linux/string.h>
 
 #include "engine.h"
 #include "pgtable.h"
-
-/* What was cleared and is not flushed yet. */
-struct gather {
-	unsigned long start;
-	unsigned long end;
-	unsigned long nr;
-};
 
 /*
  * Clear what the engine put into one table.  Whatever else is there, the
  * kernel put there and takes out again.
  */
 static void clear_table(struct mm_struct *mm, unsigned long addr,
-			struct mmext_walk *w, struct gather *g)
+			struct mmext_walk *w, struct mmext_gather *g)
 {
 	pte_t *ptep = w->pte;
 	pte_t pte;
@@ -38,32 +32,86 @@ static void clear_table(struct mm_struct *mm, unsigned long addr,
 	}
 }
 
-/*
- * Clear a range and flush it.
- *
- * Another CPU may have cleared an entry in it and not flushed yet.  This one
- * finds nothing, but to its caller the page must be gone all the same, so
- * every clearing is announced before it starts (tlb_flush_pending counts the
- * kernel's own, too), and who finds another one under way flushes everything.
- */
-static void zap_range(struct vm_area_struct *vma, struct mmext_mapping *m,
+/* Nothing waits, cleared and reachable, for this to run again. */
+static void gather_resched(struct mmext_gather *g)
+{
+	if (!need_resched())
+		return;
+
+	if (g->nr) {
+		mmext_tlb_flush(g->mm, g->start, g->end);
+		mmext_count(g->last, flushes, 1);
+		g->nr = 0;
+	}
+	cond_resched();
+}
+
+/* Clear a range of one VMA, which is of @m. */
+static void zap_range(struct mmext_gather *g, struct mmext_mapping *m,
 		      unsigned long addr, unsigned long end)
 {
-	struct mm_struct *mm = vma->vm_mm;
-	struct gather g = {};
+	unsigned long before, cleared = 0;
 	struct mmext_walk w;
 
-	inc_tlb_flush_pending(mm);
-
-	for (; addr < end; addr = w.next) {
-		if (mmext_walk_lock(mm, addr, end, &w)) {
-			clear_table(mm, addr, &w, &g);
+	g->last = m;
+	for (;;) {
+		before = g->nr;
+		if (mmext_walk_lock(g->mm, addr, end, &w)) {
+			clear_table(g->mm, addr, &w, g);
 			mmext_walk_unlock(&w);
 		}
-		cond_resched();
+		cleared += g->nr - before;
+		addr = w.next;
+		if (addr >= end)
+			break;
+		gather_resched(g);
 	}
+	mmext_count(m, cleared, cleared);
+}
 
-	if (g.nr)
+/**
+ * mmext_gather_begin - begin to clear entries of an mm
+ * @g: the caller's, filled in
+ * @mm: whose
+ * @details: details of the zap, or NULL; stays the caller's, until
+ *	mmext_gather_end()
+ *
+ * Another CPU may have cleared an entry and not flushed yet.  This one finds
+ * nothing there, but to its caller the page must be gone all the same, so
+ * every clearing is announced before it starts (tlb_flush_pending counts the
+ * kernel's own, too), and who finds another one under way flushes everything.
+ *
+ * Context: the mmap lock, at least for read; it is held until
+ * mmext_gather_end().  (Inside the engine also the i_mmap_rwsem of the one VMA
+ * that is cleared.)
+ */
+void mmext_gather_begin(struct mmext_gather *g, struct mm_struct *mm,
+			const struct mmext_zap_details *details)
+{
+	memset(g, 0, sizeof(*g));
+	g->mm = mm;
+	g->details = details;
+	/* the lock keeps this so */
+	g->delegate = mmext_needs_kernel(mm);
+	if (!g->delegate)
+		inc_tlb_flush_pending(mm);
+}
+EXPORT_SYMBOL_GPL(mmext_gather_begin);
+
+/**
+ * mmext_gather_end - flush what was cleared
+ * @g: what mmext_gather_begin() began
+ *
+ * When this returns no CPU can reach what was cleared.
+ *
+ * Context: as mmext_gather_begin(), before the lock is dropped.  May sleep.
+ */
+void mmext_gather_end(struct mmext_gather *g)
+{
+	if (g->delegate)
+		return;
+
+	if (g->nr)
 		mmext_test_flush_gap();
 
 	/*
@@ -72,17 +120,149 @@ static void zap_range(struct vm_area_struct *vma, struct mmext_mapping *m,
 	 */
 	smp_mb();
 
-	if (mm_tlb_flush_nested(mm)) {
-		mmext_tlb_flush(mm, 0, MMEXT_TLB_ALL);
-		mmext_count(m, flushes, 1);
-	} else if (g.nr) {
-		mmext_tlb_flush(mm, g.start, g.end);
-		mmext_count(m, flushes, 1);
+	if (g->last && mm_tlb_flush_nested(g->mm)) {
+		mmext_tlb_flush(g->mm, 0, MMEXT_TLB_ALL);
+		mmext_count(g->last, flushes, 1);
+	} else if (g->nr) {
+		mmext_tlb_flush(g->mm, g->start, g->end);
+		mmext_count(g->last, flushes, 1);
 	}
 
-	dec_tlb_flush_pending(mm);
-	mmext_count(m, cleared, g.nr);
+	dec_tlb_flush_pending(g->mm);
 }
+EXPORT_SYMBOL_GPL(mmext_gather_end);
+
+/* Narrow a range of @vma down to the pages that @details wants of it. */
+static bool clip_to_index(struct vm_area_struct *vma, unsigned long *addr,
+			  unsigned long *end,
+			  const struct mmext_zap_details *details)
+{
+	pgoff_t first = vma->vm_pgoff, last = first + vma_pages(vma) - 1;
+
+	if (!details || !(details->flags & MMEXT_ZAP_INDEX))
+		return true;
+	if (details->first_index > last || details->last_index < first ||
+	    details->first_index > details->last_index)
+		return false;
+
+	if (details->first_index > first)
+		*addr = max(*addr, vma->vm_start +
+			    ((details->first_index - first) << PAGE_SHIFT));
+	if (details->last_index < last)
+		*end = min(*end, vma->vm_start +
+			   ((details->last_index - first + 1) << PAGE_SHIFT));
+	return *addr < *end;
+}
+
+/* The mapping of a VMA, if it is the engine's and one that @details wants. */
+static struct mmext_mapping *
+wanted_mapping(struct vm_area_struct *vma,
+	       const struct mmext_zap_details *details)
+{
+	struct mmext_mapping *m = mmext_vma_mapping(vma);
+
+	return details && details->mapping && details->mapping != m ? NULL : m;
+}
+
+/* A range inside one of the engine's VMAs. */
+static void zap_one(struct mmext_gather *g, struct vm_area_struct *vma,
+		    unsigned long addr, unsigned long end)
+{
+	if (!clip_to_index(vma, &addr, &end, g->details))
+		return;
+
+	/* without a backend nothing that clears is even built */
+	if (!mmext_tlb_native() || g->delegate)
+		mmext_delegate_vma(vma, addr, end - addr);
+	else
+		zap_range(g, mmext_vma_mapping(vma), addr, end);
+}
+
+/**
+ * mmext_unmap_vmas - remove the entries between two addresses
+ * @g: what mmext_gather_begin() began
+ * @vma: the VMA to start with, or NULL for nothing at all
+ * @start_addr: user address to start at, a multiple of the page size
+ * @end_addr: where it ends, a multiple of the page size
+ *
+ * Goes over @vma and those behind it.  What is not in the range, and what the
+ * gather's details do not want, stays.
+ *
+ * What was cleared is flushed by mmext_gather_end(), and before the CPU is
+ * given up here.
+ *
+ * Differs from unmap_vmas(): VMAs that are not the engine's are left alone, and
+ * the caller is told; in an mm that the kernel has to clear, it is cleared and
+ * flushed VMA by VMA.  Page tables stay.
+ *
+ * Context: process context, may sleep.  The mmap lock, at least for read.
+ * Return: 0; -EPERM there were VMAs of others in the range, and they were left
+ * alone (g->skipped has their bytes); -EINVAL the range is none, or @vma is not
+ * of the gather's mm, and nothing was done.
+ */
+int mmext_unmap_vmas(struct mmext_gather *g, struct vm_area_struct *vma,
+		     unsigned long start_addr, unsigned long end_addr)
+{
+	unsigned long addr, end;
+	int ret = 0;
+
+	if (!PAGE_ALIGNED(start_addr) || !PAGE_ALIGNED(end_addr) ||
+	    start_addr > end_addr || (vma && vma->vm_mm != g->mm))
+		return -EINVAL;
+
+	for (; vma && vma->vm_start < end_addr;
+	     vma = find_vma(g->mm, vma->vm_end)) {
+		addr = max(start_addr, vma->vm_start);
+		end = min(end_addr, vma->vm_end);
+		if (addr >= end)
+			continue;
+
+		if (wanted_mapping(vma, g->details)) {
+			zap_one(g, vma, addr, end);
+		} else {
+			g->skipped += end - addr;
+			ret = -EPERM;
+		}
+		gather_resched(g);
+	}
+	return ret;
+}
+EXPORT_SYMBOL_GPL(mmext_unmap_vmas);
+
+/**
+ * mmext_zap_page_range - remove the entries of a range of VMAs
+ * @vma: the VMA that holds the first page
+ * @start: first user address, a multiple of the page size
+ * @size: bytes, a multiple of the page size
+ *
+ * The range may go on in the VMAs behind @vma, and have holes.  When this
+ * returns no CPU can reach the engine's pages through it.
+ *
+ * Differs from zap_page_range(): VMAs that are not the engine's are left alone,
+ * and the caller is told; a range that does not begin in @vma, or that wraps,
+ * is refused; a size of 0 does nothing.
+ *
+ * Context: process context, may sleep.  The mmap lock, at least for read.
+ * Return: 0; -EINVAL as above, with nothing done; -EPERM there were VMAs of
+ * others in the range, and they were left alone.
+ */
+int mmext_zap_page_range(struct vm_area_struct *vma, unsigned long start,
+			 unsigned long size)
+{
+	struct mmext_gather g;
+	int ret;
+
+	if (!PAGE_ALIGNED(start) || !PAGE_ALIGNED(size) ||
+	    start < vma->vm_start || start >= vma->vm_end ||
+	    size > ULONG_MAX - start)
+		return -EINVAL;
+
+	mmext_gather_begin(&g, vma->vm_mm, NULL);
+	ret = mmext_unmap_vmas(&g, vma, start, start + size);
+	mmext_gather_end(&g);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(mmext_zap_page_range);
 
 /**
  * mmext_zap_page_range_single - remove the entries of a range of one VMA
@@ -94,9 +274,9 @@ static void zap_range(struct vm_area_struct *vma, struct mmext_mapping *m,
  * When this returns no CPU can reach the pages through the range any more.
  * An mm that has MMU notifiers is cleared by the kernel's own zap.
  *
- * Differs from zap_page_range_single(): refuses what is not the engine's, and
- * a range that is not inside @vma, where the namesake would go on; a size of
- * 0 does nothing.
+ * Differs from zap_page_range_single(): refuses what is not the engine's, or
+ * not of the mapping that @details names, and a range that is not inside @vma,
+ * where the namesake would go on; a size of 0 does nothing.
  *
  * Context: process context, may sleep.  The mmap lock, at least for read; or,
  * with MMEXT_ZAP_NO_DELEGATE, the i_mmap_rwsem of the VMA's file.
@@ -107,22 +287,22 @@ int mmext_zap_page_range_single(struct vm_area_struct *vma,
 				unsigned long address, unsigned long size,
 				struct mmext_zap_details *details)
 {
-	struct mmext_mapping *m = mmext_vma_mapping(vma);
+	struct mmext_gather g;
 
-	if (!m || !mmext_range_in_vma(vma, address, size))
+	if (!wanted_mapping(vma, details) ||
+	    !mmext_range_in_vma(vma, address, size))
 		return -EINVAL;
 
 	if (!size)
 		return 0;
 
-	if (mmext_needs_kernel(vma->vm_mm)) {
-		if (details && details->flags & MMEXT_ZAP_NO_DELEGATE)
-			return -EAGAIN;
-		mmext_delegate_vma(vma, address, size);
-		return 0;
-	}
+	if (details && details->flags & MMEXT_ZAP_NO_DELEGATE &&
+	    mmext_needs_kernel(vma->vm_mm))
+		return -EAGAIN;
 
-	zap_range(vma, m, address, address + size);
+	mmext_gather_begin(&g, vma->vm_mm, details);
+	zap_one(&g, vma, address, address + size);
+	mmext_gather_end(&g);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mmext_zap_page_range_single);

@@ -25,7 +25,15 @@ union any_call {
 	struct mmext_revoke revoke;
 	struct mmext_protect protect;
 	struct mmext_lookup lookup;
+	struct mmext_iomem iomem;
+	struct mmext_access access;
 };
+
+/* It gives the region its shape, and so comes before any mapping. */
+static bool comes_first(unsigned long cmd)
+{
+	return cmd == MMEXT_SETUP || cmd == MMEXT_IOMEM;
+}
 
 /* A good call of one page, of the region's second or of a mapping's second. */
 static void good_call(unsigned long cmd, void *place, char *addr,
@@ -92,6 +100,22 @@ static void good_call(unsigned long cmd, void *place, char *addr,
 			.entries = (uintptr_t)entries,
 		};
 		break;
+	case MMEXT_IOMEM:
+		any->iomem = (struct mmext_iomem) {
+			.size = sizeof(any->iomem),
+			.phys = bar_find(),
+			.length = page_size,
+			.cache = MMEXT_CACHE_UC,
+		};
+		break;
+	case MMEXT_ACCESS:
+		any->access = (struct mmext_access) {
+			.size = sizeof(any->access),
+			.addr = (uintptr_t)addr + page_size,
+			.length = sizeof(*entries),
+			.buffer = (uintptr_t)entries,
+		};
+		break;
 	}
 }
 
@@ -109,6 +133,8 @@ FIXTURE_VARIANT(call)
 {
 	unsigned long cmd;
 	size_t size;
+	/* as first published, if it has grown since */
+	size_t min;
 	__u32 flags;
 	/* needs a descriptor that is open for writing */
 	bool needs_write;
@@ -147,6 +173,8 @@ FIXTURE_VARIANT_ADD(call, zap)
 {
 	.cmd = MMEXT_ZAP,
 	.size = sizeof(struct mmext_zap),
+	.min = offsetof(struct mmext_zap, out_skipped),
+	.flags = MMEXT_ZAP_SPAN,
 };
 
 FIXTURE_VARIANT_ADD(call, unmap)
@@ -177,12 +205,25 @@ FIXTURE_VARIANT_ADD(call, lookup)
 	.size = sizeof(struct mmext_lookup),
 };
 
+FIXTURE_VARIANT_ADD(call, iomem)
+{
+	.cmd = MMEXT_IOMEM,
+	.size = sizeof(struct mmext_iomem),
+	.needs_write = true,
+};
+
+FIXTURE_VARIANT_ADD(call, access)
+{
+	.cmd = MMEXT_ACCESS,
+	.size = sizeof(struct mmext_access),
+	.flags = MMEXT_ACCESS_WRITE,
+};
+
 FIXTURE_SETUP(call)
 {
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
-	/* SETUP comes before any mapping */
-	if (variant->cmd != MMEXT_SETUP) {
+	if (!comes_first(variant->cmd)) {
 		self->addr = region_map(self->fd, NR_PAGES * page_size, 0);
 		ASSERT_NE(MAP_FAILED, self->addr);
 		fill(self->addr, NR_PAGES * page_size, 1);
@@ -213,12 +254,25 @@ TEST_F(call, succeeds_when_it_is_good)
 
 TEST_F(call, shorter_struct_is_einval)
 {
-	__u32 size;
+	__u32 size, min = variant->min ? variant->min : variant->size;
 
-	for (size = 0; size < variant->size; size++) {
+	for (size = 0; size < min; size++) {
 		GOOD_CALL(self->place);
 		memcpy(self->place, &size, sizeof(size));
 		EXPECT_EQ(-EINVAL, call(self->fd, variant->cmd, self->place));
+	}
+}
+
+TEST_F(call, struct_of_an_older_program_is_taken_and_not_written_beyond)
+{
+	__u32 size = variant->min;
+	union any_call any;
+
+	for (; size && size < variant->size; size += sizeof(__u32)) {
+		GOOD_CALL(&any);
+		any.size = size;
+		memcpy(self->end - size, &any, size);
+		EXPECT_EQ(0, call(self->fd, variant->cmd, self->end - size));
 	}
 }
 
@@ -358,7 +412,7 @@ TEST_F(call, read_only_descriptor_is_ebadf_where_offsets_change)
 	char *addr = NULL;
 
 	ASSERT_GE(fd, 0);
-	if (variant->cmd != MMEXT_SETUP) {
+	if (!comes_first(variant->cmd)) {
 		addr = region_map_prot(fd, NR_PAGES * page_size, 0, PROT_READ);
 		ASSERT_NE(MAP_FAILED, addr);
 	}
@@ -407,7 +461,7 @@ TEST_F(call, refused_struct_changes_nothing)
 	union any_call *any = (union any_call *)self->place;
 	struct mmext_info info;
 
-	if (variant->cmd == MMEXT_SETUP) {
+	if (comes_first(variant->cmd)) {
 		GOOD_CALL(any);
 		any->flags = 1U << 31;
 		EXPECT_EQ(-EINVAL, call(self->fd, variant->cmd, any));
@@ -433,6 +487,7 @@ TEST(numbers_of_no_call_are_enotty)
 		MMEXT_CMD_INFO, MMEXT_CMD_SETUP, MMEXT_CMD_POPULATE,
 		MMEXT_CMD_REMAP, MMEXT_CMD_ZAP, MMEXT_CMD_UNMAP,
 		MMEXT_CMD_REVOKE, MMEXT_CMD_PROTECT, MMEXT_CMD_LOOKUP,
+		MMEXT_CMD_IOMEM, MMEXT_CMD_ACCESS,
 	};
 	struct mmext_info info = { .size = sizeof(info) };
 	int fd = region_open();
@@ -459,11 +514,13 @@ TEST(structs_are_laid_out_as_published)
 	EXPECT_EQ(24, sizeof(struct mmext_setup));
 	EXPECT_EQ(24, sizeof(struct mmext_populate));
 	EXPECT_EQ(32, sizeof(struct mmext_remap));
-	EXPECT_EQ(24, sizeof(struct mmext_zap));
+	EXPECT_EQ(32, sizeof(struct mmext_zap));
 	EXPECT_EQ(24, sizeof(struct mmext_unmap));
 	EXPECT_EQ(8, sizeof(struct mmext_revoke));
 	EXPECT_EQ(24, sizeof(struct mmext_protect));
 	EXPECT_EQ(32, sizeof(struct mmext_lookup));
+	EXPECT_EQ(32, sizeof(struct mmext_iomem));
+	EXPECT_EQ(32, sizeof(struct mmext_access));
 	EXPECT_EQ(16, sizeof(struct mmext_entry));
 	EXPECT_EQ(8, alignof(struct mmext_info));
 	EXPECT_EQ(16, offsetof(struct mmext_info, out_features));

@@ -589,6 +589,217 @@ TEST_F(zapper, refuses_a_wrong_range)
 	EXPECT_EQ(NR_PAGES, count_present(fd, addr, base->length));
 }
 
+/*
+ * mmext_zap_page_range() and mmext_unmap_vmas(): two mappings of the driver, the
+ * second at the page behind the first and of other pages, with a hole and a
+ * third behind.
+ */
+FIXTURE(walker)
+{
+	FIXTURE_DATA(engine) base;
+	char *second;
+	char *third;
+};
+
+FIXTURE_SETUP(walker)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+	size_t length;
+	int i;
+
+	engine_setup(_metadata, base, NULL);
+	length = base->length;
+	munmap(base->addr, length);
+	base->addr = mmap(NULL, 4 * length, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, base->addr);
+	self->second = base->addr + length;
+	self->third = base->addr + 3 * length;
+	munmap(self->second + length, length);
+	for (i = 0; i < 4; i++) {
+		char *addr = base->addr + i * length;
+
+		if (i == 2)
+			continue;
+		ASSERT_EQ(addr, mmap(addr, length, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_FIXED, base->fd,
+				     (MMEXT_TEST_NO_FAULT + 100 * i) *
+				     page_size));
+		ASSERT_EQ(0, remap(base->fd, addr, length, base->pfn, 0));
+	}
+}
+
+FIXTURE_TEARDOWN(walker)
+{
+	munmap(self->base.addr, 4 * self->base.length);
+	close(self->base.fd);
+}
+
+static int zap_range(int fd, void *addr, __u64 size)
+{
+	return on_vma(fd, MMEXT_TEST_ZAP_PAGE_RANGE, addr, addr, size, 0, 0);
+}
+
+/* @skipped: bytes that were left alone */
+static int unmap_vmas(int fd, void *vma, void *addr, __u64 size, __u32 details,
+		      __u32 first, __u32 last, __u64 *skipped)
+{
+	struct mmext_test_call c = {
+		.op = MMEXT_TEST_UNMAP_VMAS,
+		.prot = details,
+		.vma = (uintptr_t)vma,
+		.addr = (uintptr_t)addr,
+		.size = size,
+		.pfn = first | (__u64)last << 32,
+	};
+	int ret = driver_call(fd, &c);
+
+	if (skipped)
+		*skipped = c.out_pfn;
+	return ret;
+}
+
+TEST_F(walker, zap_page_range_goes_on_behind_its_vma)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+
+	ASSERT_EQ(0, zap_range(base->fd, base->addr + page_size,
+			       3 * base->length));
+	EXPECT_EQ(1, count_present(base->fd, base->addr, base->length));
+	EXPECT_EQ(0, count_present(base->fd, self->second, base->length));
+	EXPECT_EQ(NR_PAGES - 1, count_present(base->fd, self->third,
+					      base->length));
+}
+
+TEST_F(walker, zap_page_range_refuses_what_is_no_range_of_its_vma)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+	char *addr = base->addr;
+	int fd = base->fd;
+
+	EXPECT_EQ(-EINVAL, zap_range(fd, addr + 1, page_size));
+	EXPECT_EQ(-EINVAL, zap_range(fd, addr, 1));
+	EXPECT_EQ(-EINVAL, zap_range(fd, addr, -page_size));
+	EXPECT_EQ(-EINVAL, on_vma(fd, MMEXT_TEST_ZAP_PAGE_RANGE, addr,
+				  self->second, page_size, 0, 0));
+	EXPECT_EQ(-EINVAL, on_vma(fd, MMEXT_TEST_ZAP_PAGE_RANGE, self->second,
+				  addr, page_size, 0, 0));
+	EXPECT_EQ(0, zap_range(fd, addr, 0));
+	EXPECT_EQ(NR_PAGES, count_present(fd, addr, base->length));
+	EXPECT_EQ(NR_PAGES, count_present(fd, self->second, base->length));
+}
+
+TEST_F(walker, unmap_vmas_takes_what_is_between_two_addresses)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+	__u64 skipped;
+
+	ASSERT_EQ(0, unmap_vmas(base->fd, base->addr,
+				self->second - page_size, 2 * page_size, 0, 0,
+				0, &skipped));
+	EXPECT_EQ(0, skipped);
+	EXPECT_EQ(NR_PAGES - 1, count_present(base->fd, base->addr,
+					      base->length));
+	EXPECT_FALSE(present(base->fd, self->second - page_size));
+	EXPECT_FALSE(present(base->fd, self->second));
+	EXPECT_EQ(NR_PAGES - 1, count_present(base->fd, self->second,
+					      base->length));
+	/* the first VMA that is looked at is the caller's to say */
+	ASSERT_EQ(0, unmap_vmas(base->fd, self->third, base->addr,
+				4 * base->length, 0, 0, 0, NULL));
+	EXPECT_EQ(NR_PAGES - 1, count_present(base->fd, self->second,
+					      base->length));
+	EXPECT_EQ(0, count_present(base->fd, self->third, base->length));
+	EXPECT_EQ(-EINVAL, unmap_vmas(base->fd, base->addr, base->addr + 1,
+				      page_size, 0, 0, 0, NULL));
+	EXPECT_EQ(-EINVAL, unmap_vmas(base->fd, base->addr, base->addr,
+				      -page_size, 0, 0, 0, NULL));
+}
+
+TEST_F(walker, leaves_vmas_of_others_alone_and_says_so)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+	char *anon = self->second + base->length;
+	__u64 skipped;
+
+	ASSERT_EQ(anon, mmap(anon, base->length, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	fill(anon, base->length, 5);
+	EXPECT_EQ(-EPERM, unmap_vmas(base->fd, base->addr, base->addr,
+				     4 * base->length, 0, 0, 0, &skipped));
+	EXPECT_EQ(base->length, skipped);
+	EXPECT_EQ(-1, filled_not(anon, base->length, 5));
+	EXPECT_EQ(0, count_present(base->fd, base->addr, base->length));
+	EXPECT_EQ(0, count_present(base->fd, self->third, base->length));
+	EXPECT_EQ(-EPERM, zap_range(base->fd, self->second,
+				    2 * base->length));
+	EXPECT_EQ(-EPERM, on_vma(base->fd, MMEXT_TEST_ZAP_PAGE_RANGE, anon,
+				 anon, page_size, 0, 0));
+	EXPECT_EQ(-1, filled_not(anon, base->length, 5));
+}
+
+TEST_F(walker, takes_only_the_mapping_that_the_details_name)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+	int region = region_open();
+	__u64 skipped;
+
+	ASSERT_GE(region, 0);
+	ASSERT_EQ(self->second, mmap(self->second, base->length,
+				     PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_FIXED, region, 0));
+	fill(self->second, base->length, 5);
+	EXPECT_EQ(-EPERM, unmap_vmas(base->fd, base->addr, base->addr,
+				     4 * base->length, MMEXT_TEST_ZAP_MAPPING,
+				     0, 0, &skipped));
+	EXPECT_EQ(base->length, skipped);
+	EXPECT_EQ(NR_PAGES, entries_present(region, self->second,
+					    base->length));
+	EXPECT_EQ(0, count_present(base->fd, base->addr, base->length));
+	EXPECT_EQ(0, count_present(base->fd, self->third, base->length));
+	EXPECT_EQ(-EINVAL, unmap_vmas(base->fd, self->second, self->second,
+				      page_size, MMEXT_TEST_ZAP_MAPPING |
+				      MMEXT_TEST_ZAP_ONE, 0, 0, NULL));
+	EXPECT_EQ(NR_PAGES, entries_present(region, self->second,
+					    base->length));
+	close(region);
+}
+
+/* Offsets are MMEXT_TEST_NO_FAULT and more, which is beyond 32 bits. */
+TEST_F(walker, takes_only_the_pages_that_the_details_name)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+	char *low = region_map(base->fd, 8 * page_size, 16 * page_size);
+	__u32 one = MMEXT_TEST_ZAP_INDEX | MMEXT_TEST_ZAP_ONE;
+
+	ASSERT_NE(MAP_FAILED, low);
+	EXPECT_EQ(-1, filled_not(low, 8 * page_size, 16));
+	/* pages 16 to 23: none, the middle, none again, the ends */
+	EXPECT_EQ(0, unmap_vmas(base->fd, low, low, 8 * page_size, one, 0, 15,
+				NULL));
+	EXPECT_EQ(0, unmap_vmas(base->fd, low, low, 8 * page_size, one, 24,
+				99, NULL));
+	EXPECT_EQ(0, unmap_vmas(base->fd, low, low, 8 * page_size, one, 20,
+				19, NULL));
+	EXPECT_EQ(8, count_present(base->fd, low, 8 * page_size));
+	EXPECT_EQ(0, unmap_vmas(base->fd, low, low, 8 * page_size, one, 19,
+				20, NULL));
+	EXPECT_EQ(6, count_present(base->fd, low, 8 * page_size));
+	EXPECT_FALSE(present(base->fd, low + 3 * page_size));
+	EXPECT_FALSE(present(base->fd, low + 4 * page_size));
+	EXPECT_EQ(0, unmap_vmas(base->fd, low, low + page_size,
+				7 * page_size, MMEXT_TEST_ZAP_INDEX, 0, 17,
+				NULL));
+	EXPECT_TRUE(present(base->fd, low));
+	EXPECT_FALSE(present(base->fd, low + page_size));
+	EXPECT_TRUE(present(base->fd, low + 2 * page_size));
+	EXPECT_EQ(0, unmap_vmas(base->fd, low, low, 8 * page_size,
+				MMEXT_TEST_ZAP_INDEX, 23, -1U, NULL));
+	EXPECT_FALSE(present(base->fd, low + 7 * page_size));
+	EXPECT_EQ(4, count_present(base->fd, low, 8 * page_size));
+	munmap(low, 8 * page_size);
+}
+
 /* mmext_unmap_mapping_range() and mmext_unmap_mapping_pages() */
 FIXTURE(unmapper)
 {
@@ -785,6 +996,258 @@ TEST_F(engine, follow_pte_shows_what_the_cpu_did)
 	EXPECT_EQ(0, poke(PAGE(0), 5));
 	ASSERT_EQ(0, follow_pte(self->fd, PAGE(0), &c));
 	EXPECT_TRUE(c.out_value & MMEXT_TEST_PTE_DIRTY);
+}
+
+/* mmext_vm_iomap_memory(), of a VMA of the driver's pages 16 to 23 */
+FIXTURE(iomapper)
+{
+	int fd;
+	__u64 pfn;
+	char *addr;
+};
+
+#define IO_FIRST	16
+#define IO_PAGES	8
+#define IO_BYTES	(IO_PAGES * page_size)
+
+FIXTURE_SETUP(iomapper)
+{
+	struct mmext_test_call c = { .op = MMEXT_TEST_INFO };
+
+	self->fd = driver_open();
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, driver_call(self->fd, &c));
+	self->pfn = c.out_pfn;
+	self->addr = region_map(self->fd, IO_BYTES, IO_FIRST * page_size);
+	ASSERT_NE(MAP_FAILED, self->addr);
+}
+
+FIXTURE_TEARDOWN(iomapper)
+{
+	munmap(self->addr, IO_BYTES);
+	close(self->fd);
+}
+
+static int iomap(int fd, void *vma, __u64 start, __u64 len)
+{
+	return on_vma(fd, MMEXT_TEST_VM_IOMAP_MEMORY, vma, (void *)start, len,
+		      0, 0);
+}
+
+TEST_F(iomapper, maps_all_of_the_vma)
+{
+	int i;
+
+	ASSERT_EQ(0, iomap(self->fd, self->addr, 0, 64 * page_size));
+	for (i = 0; i < IO_PAGES; i++)
+		EXPECT_EQ(self->pfn + IO_FIRST + i,
+			  follow(self->fd, self->addr + i * page_size));
+	EXPECT_EQ(-1, filled_not(self->addr, IO_BYTES, IO_FIRST));
+	/* and once more, with some of it gone */
+	ASSERT_EQ(0, zap(self->fd, self->addr + page_size, page_size));
+	EXPECT_EQ(0, iomap(self->fd, self->addr, 0, 64 * page_size));
+	EXPECT_EQ(IO_PAGES, count_present(self->fd, self->addr, IO_BYTES));
+}
+
+TEST_F(iomapper, keeps_to_the_range)
+{
+	__u64 end = (IO_FIRST + IO_PAGES) * page_size;
+
+	EXPECT_EQ(-EINVAL, iomap(self->fd, self->addr, 0, end - page_size));
+	EXPECT_EQ(-EINVAL, iomap(self->fd, self->addr, 0, page_size));
+	EXPECT_EQ(-EINVAL, iomap(self->fd, self->addr, 0, 0));
+	EXPECT_EQ(-EINVAL, iomap(self->fd, self->addr, 0, -1ULL));
+	EXPECT_EQ(-EINVAL, iomap(self->fd, self->addr, -page_size, -1ULL));
+	EXPECT_EQ(0, count_present(self->fd, self->addr, IO_BYTES));
+	/* the last byte of the last page, and its first */
+	EXPECT_EQ(0, iomap(self->fd, self->addr, 0, end - page_size + 1));
+	EXPECT_EQ(IO_FIRST + IO_PAGES - 1,
+		  peek(self->addr + IO_BYTES - page_size));
+}
+
+TEST_F(iomapper, begins_inside_of_a_page)
+{
+	__u64 end = (IO_FIRST + IO_PAGES) * page_size;
+
+	/* a byte of the page before the first is one page more */
+	ASSERT_EQ(0, iomap(self->fd, self->addr, page_size - 1,
+			   end - page_size + 1));
+	EXPECT_EQ(self->pfn + IO_FIRST, follow(self->fd, self->addr));
+}
+
+TEST_F(iomapper, refuses_a_vma_of_others)
+{
+	char *anon = mmap(NULL, page_size, PROT_READ, MAP_PRIVATE |
+			  MAP_ANONYMOUS, -1, 0);
+
+	EXPECT_EQ(-EINVAL, iomap(self->fd, anon, 0, -1ULL >> 20));
+	EXPECT_EQ(0, peek(anon));
+	munmap(anon, page_size);
+}
+
+/* mmext_access_remote_vm() */
+FIXTURE(remote)
+{
+	FIXTURE_DATA(engine) base;
+	/* forked, with all mappings of its own */
+	struct peer peer;
+	/* anonymous, the same address in both */
+	__u8 *anon;
+	__u8 *buffer;
+};
+
+#define REMOTE_LENGTH	(600 * page_size)
+
+FIXTURE_SETUP(remote)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+
+	engine_setup(_metadata, base, NULL);
+	self->anon = mmap(NULL, REMOTE_LENGTH, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->anon);
+	fill(self->anon, REMOTE_LENGTH, 1);
+	ASSERT_EQ(0, peer_start(&self->peer));
+	self->buffer = mmap(NULL, REMOTE_LENGTH, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->buffer);
+}
+
+FIXTURE_TEARDOWN(remote)
+{
+	EXPECT_EQ(0, peer_stop(&self->peer));
+	engine_teardown(_metadata, &self->base, NULL);
+}
+
+static int remote(FIXTURE_DATA(remote) *self, void *addr, __u64 size,
+		  __u32 flags)
+{
+	struct mmext_test_call c = {
+		.op = MMEXT_TEST_ACCESS,
+		.prot = flags,
+		.vma = self->peer.pid,
+		.addr = (uintptr_t)addr,
+		.size = size,
+		.pfn = (uintptr_t)self->buffer,
+	};
+
+	return driver_call(self->base.fd, &c);
+}
+
+TEST_F(remote, access_remote_vm_reads_another_process)
+{
+	ASSERT_EQ(0, peer_poke(&self->peer, self->anon, 77));
+	ASSERT_EQ(REMOTE_LENGTH, remote(self, self->anon, REMOTE_LENGTH, 0));
+	EXPECT_EQ(77, self->buffer[0]);
+	EXPECT_EQ(-1, filled_not(self->buffer + page_size,
+				 REMOTE_LENGTH - page_size, 2));
+	EXPECT_EQ(1, self->anon[0]);
+}
+
+TEST_F(remote, access_remote_vm_writes_another_process)
+{
+	memset(self->buffer, 9, REMOTE_LENGTH);
+	ASSERT_EQ(2 * page_size, remote(self, self->anon + 100, 2 * page_size,
+					MMEXT_TEST_ACCESS_WRITE));
+	EXPECT_EQ(9, peer_peek(&self->peer, self->anon + 100));
+	EXPECT_EQ(9, peer_peek(&self->peer, self->anon + 99 + 2 * page_size));
+	EXPECT_EQ(3, self->anon[2 * page_size]);
+	EXPECT_EQ(1, peer_peek(&self->peer, self->anon));
+	EXPECT_EQ(0, peer_peek(&self->peer,
+			       self->anon + 100 + 2 * page_size));
+	EXPECT_EQ(1, self->anon[0]);
+}
+
+TEST_F(remote, access_remote_vm_counts_what_it_did)
+{
+	ASSERT_EQ(0, peer_munmap(&self->peer, self->anon + 3 * page_size,
+				 page_size));
+	EXPECT_EQ(3 * page_size - 5, remote(self, self->anon + 5,
+					    REMOTE_LENGTH - 5, 0));
+	EXPECT_EQ(0, remote(self, self->anon + 3 * page_size, 1, 0));
+	EXPECT_EQ(0, remote(self, NULL, 1, 0));
+	EXPECT_EQ(0, remote(self, self->anon, 0, 0));
+}
+
+TEST_F(remote, access_remote_vm_forces_what_is_protected)
+{
+	ASSERT_EQ(0, peer_mprotect(&self->peer, self->anon, page_size,
+				   PROT_READ));
+	EXPECT_EQ(0, remote(self, self->anon, 1, MMEXT_TEST_ACCESS_WRITE));
+	self->buffer[0] = 55;
+	EXPECT_EQ(1, remote(self, self->anon, 1, MMEXT_TEST_ACCESS_WRITE |
+			    MMEXT_TEST_ACCESS_FORCE));
+	EXPECT_EQ(55, peer_peek(&self->peer, self->anon));
+	EXPECT_EQ(-SIGSEGV, peer_poke(&self->peer, self->anon, 1));
+	ASSERT_EQ(0, peer_mprotect(&self->peer, self->anon, page_size,
+				   PROT_NONE));
+	EXPECT_EQ(0, remote(self, self->anon, 1, 0));
+	EXPECT_EQ(1, remote(self, self->anon, 1, MMEXT_TEST_ACCESS_FORCE));
+	EXPECT_EQ(55, self->buffer[0]);
+}
+
+TEST_F(remote, access_remote_vm_refuses_what_it_does_not_know)
+{
+	EXPECT_EQ(-EINVAL, remote(self, self->anon, 1,
+				  MMEXT_TEST_ACCESS_OTHER));
+	EXPECT_EQ(-EINVAL, remote(self, self->anon, 0xffffffff, 0));
+}
+
+/* The driver has no access(): the engine follows its entries. */
+TEST_F(remote, access_remote_vm_follows_and_faults_frames)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+	char *addr = peer_map(&self->peer, base->fd, base->length, 0);
+	struct mmext_test_call c;
+	char *mine;
+	int before;
+
+	ASSERT_NE(MAP_FAILED, addr);
+	ASSERT_EQ(base->length - 1, remote(self, addr + 1, base->length - 1,
+					   0));
+	EXPECT_EQ(1, self->buffer[page_size - 1]);
+	EXPECT_EQ(15, self->buffer[15 * page_size - 1]);
+	/* a store is the driver's to allow */
+	before = mkwrites(base->fd);
+	self->buffer[0] = 200;
+	ASSERT_EQ(1, remote(self, addr + 9, 1, MMEXT_TEST_ACCESS_WRITE));
+	EXPECT_EQ(before + 1, mkwrites(base->fd));
+	EXPECT_EQ(200, peer_peek(&self->peer, addr + 9));
+	/* and to see */
+	mine = region_map(base->fd, base->length, 0);
+	ASSERT_NE(MAP_FAILED, mine);
+	EXPECT_EQ(200, peek(mine + 9));
+	EXPECT_EQ(0, poke(mine + 9, 0));
+	ASSERT_EQ(0, follow_pte(base->fd, mine, &c));
+	EXPECT_TRUE(c.out_value & MMEXT_TEST_PTE_DIRTY);
+	/* where it has none to give, nothing is read */
+	addr = peer_map(&self->peer, base->fd, base->length,
+			MMEXT_TEST_NO_FAULT * page_size);
+	ASSERT_NE(MAP_FAILED, addr);
+	EXPECT_EQ(0, remote(self, addr, 1, 0));
+	munmap(mine, base->length);
+}
+
+TEST_F(remote, access_remote_vm_stores_leave_a_dirty_entry)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+	pid_t pid = self->peer.pid;
+	struct mmext_test_call c;
+
+	ASSERT_EQ(MMEXT_TEST_NOPAGE,
+		  insert_prot(base->fd, base->addr, base->pfn + 5,
+			      MMEXT_TEST_PROT_WRITE));
+	ASSERT_EQ(0, follow_pte(base->fd, base->addr, &c));
+	ASSERT_FALSE(c.out_value & MMEXT_TEST_PTE_DIRTY);
+	self->peer.pid = getpid();
+	ASSERT_EQ(1, remote(self, base->addr, 1, 0));
+	EXPECT_EQ(5, self->buffer[0]);
+	ASSERT_EQ(0, follow_pte(base->fd, base->addr, &c));
+	EXPECT_FALSE(c.out_value & MMEXT_TEST_PTE_DIRTY);
+	EXPECT_EQ(1, remote(self, base->addr, 1, MMEXT_TEST_ACCESS_WRITE));
+	ASSERT_EQ(0, follow_pte(base->fd, base->addr, &c));
+	EXPECT_TRUE(c.out_value & MMEXT_TEST_PTE_DIRTY);
+	self->peer.pid = pid;
 }
 
 /* VMAs that are not the engine's */

@@ -11,6 +11,7 @@
 
 #include <kselftest_harness.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -176,6 +177,25 @@ static inline int region_zap(int fd, void *addr, __u64 length)
 	return call_all(fd, MMEXT_ZAP, &arg);
 }
 
+/* Bytes that were skipped, or a negative errno. */
+static inline long long region_zap_span(int fd, void *addr, __u64 length)
+{
+	struct mmext_zap arg = {
+		.size = sizeof(arg),
+		.flags = MMEXT_ZAP_SPAN,
+		.addr = (uintptr_t)addr,
+		.length = length,
+	};
+	__u64 skipped = 0;
+	int ret;
+
+	do {
+		ret = call(fd, MMEXT_ZAP, &arg);
+		skipped += arg.out_skipped;
+	} while (ret == -EINTR || (!ret && arg.length));
+	return ret ? ret : (long long)skipped;
+}
+
 static inline int region_unmap(int fd, __u64 offset, __u64 length,
 			       __u32 flags)
 {
@@ -225,6 +245,34 @@ static inline int region_lookup(int fd, void *addr, __u64 length,
 	};
 
 	return call_all(fd, MMEXT_LOOKUP, &arg);
+}
+
+/* Bytes that were transferred, or a negative errno if there were none. */
+static inline long long region_access(int fd, const void *addr, void *buffer,
+				      __u64 length, __u32 flags)
+{
+	struct mmext_access arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.addr = (uintptr_t)addr,
+		.length = length,
+		.buffer = (uintptr_t)buffer,
+	};
+	int ret = call_all(fd, MMEXT_ACCESS, &arg);
+
+	return ret && arg.length == length ? ret : (long long)(length - arg.length);
+}
+
+static inline int region_iomem(int fd, __u64 phys, __u64 length, __u32 cache)
+{
+	struct mmext_iomem arg = {
+		.size = sizeof(arg),
+		.phys = phys,
+		.length = length,
+		.cache = cache,
+	};
+
+	return call(fd, MMEXT_IOMEM, &arg);
 }
 
 /* The MMEXT_ENTRY_ bits of one page, or a negative errno. */
@@ -345,6 +393,55 @@ static inline int param_read(const char *name, char *value, size_t size)
 
 	snprintf(path, sizeof(path), MMEXT_PARAM "%s", name);
 	return file_read(path, value, size);
+}
+
+/* Physical ranges to try IOMEM on; 0 if there is none. */
+#define IO_LENGTH	MIB
+
+/* A bar that is memory: of the ivshmem device that vm/check gives a machine. */
+static inline __u64 bar_find(void)
+{
+	unsigned long long start, end;
+	char path[300], text[256];
+	struct dirent *entry;
+	static __u64 found;
+	DIR *dir;
+	FILE *file;
+
+	dir = found ? NULL : opendir("/sys/bus/pci/devices");
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/modalias",
+			 entry->d_name);
+		if (file_read(path, text, sizeof(text)) ||
+		    strncmp(text, "pci:v00001AF4d00001110", 22))
+			continue;
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable",
+			 entry->d_name);
+		file_write(path, "1");
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource",
+			 entry->d_name);
+		file = fopen(path, "re");
+		if (file && fscanf(file, "%*s %*s %*s %*s %*s %*s %llx %llx",
+				   &start, &end) == 2 &&
+		    end - start + 1 == IO_LENGTH)
+			found = start;
+		if (file)
+			fclose(file);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* Memory that the kernel was told to leave alone: memmap=1M$ADDRESS. */
+static inline __u64 reserved_find(void)
+{
+	char text[4096], *at;
+
+	if (file_read("/proc/cmdline", text, sizeof(text)))
+		return 0;
+	at = strstr(text, "memmap=1M$");
+	return at ? strtoull(at + 10, NULL, 16) : 0;
 }
 
 /*

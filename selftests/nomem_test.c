@@ -28,6 +28,7 @@
  * @pipe: with a byte to read
  * @used: what all regions held before
  * @done: bytes that the call did before it failed
+ * @phys: a range for IOMEM
  */
 struct world {
 	int fd;
@@ -37,11 +38,13 @@ struct world {
 	int pipe[2];
 	__u64 used;
 	size_t done;
+	__u64 phys;
 	union {
 		struct mmext_populate populate;
 		struct mmext_remap remap;
 		struct mmext_protect protect;
 		struct mmext_lookup lookup;
+		struct mmext_access access;
 	};
 	struct mmext_entry entries[64];
 	__u8 buffer[64 * KIB];
@@ -367,6 +370,11 @@ static long run_zap(struct world *w)
 	return region_zap(w->fd, w->addr, LENGTH);
 }
 
+static long run_zap_span(struct world *w)
+{
+	return region_zap_span(w->fd, w->addr, LENGTH);
+}
+
 static bool after_unmap(struct world *w)
 {
 	return !entries_present(w->fd, w->addr, LENGTH) && shows(w, 0, NR, 1);
@@ -474,6 +482,67 @@ static bool after_lookup(struct world *w)
 		if (!(w->entries[i].flags & MMEXT_ENTRY_PRESENT))
 			return false;
 	return untouched(w);
+}
+
+static void prepare_iomem(struct world *w)
+{
+	w->phys = bar_find();
+}
+
+/* The kernel's answer to no memory for a resource is the one to a busy one. */
+static long run_iomem(struct world *w)
+{
+	int ret = region_iomem(w->fresh, w->phys, IO_LENGTH, MMEXT_CACHE_UC);
+
+	return ret == -EBUSY ? -ENOMEM : ret;
+}
+
+static bool before_iomem(struct world *w)
+{
+	struct mmext_info info;
+
+	return !region_info(w->fresh, &info) && !info.out_length &&
+	       info.out_backing == MMEXT_BACKING_PFN;
+}
+
+static bool after_iomem(struct world *w)
+{
+	struct mmext_info info;
+
+	return !region_info(w->fresh, &info) &&
+	       info.out_backing == MMEXT_BACKING_IOMEM;
+}
+
+/* More than is pinned without a page of pointers, and a page of the region. */
+static void prepare_copy(struct world *w)
+{
+	map_lonely(w, FAR);
+	memset(w->buffer, 7, sizeof(w->buffer));
+	w->access.size = sizeof(w->access);
+	w->access.flags = MMEXT_ACCESS_WRITE;
+	w->access.addr = (uintptr_t)LONELY;
+	w->access.length = sizeof(w->buffer);
+	w->access.buffer = (uintptr_t)w->buffer;
+}
+
+static long run_copy(struct world *w)
+{
+	return call_all(w->fd, MMEXT_ACCESS, &w->access);
+}
+
+static bool before_copy(struct world *w)
+{
+	size_t done = w->access.addr - (uintptr_t)LONELY;
+
+	return done + w->access.length == sizeof(w->buffer) &&
+	       w->access.buffer == (uintptr_t)w->buffer + done &&
+	       region_pages(w->fd) >= (long long)(NR + done / page_size) &&
+	       shows(w, 0, NR, 1);
+}
+
+static bool after_copy(struct world *w)
+{
+	return all_bytes(LONELY, sizeof(w->buffer), 7) && shows(w, 0, NR, 1);
 }
 
 /* A short one is one that failed; the rest is for the next. */
@@ -813,6 +882,35 @@ FIXTURE_VARIANT_ADD(call, lookup)
 	.cmd = MMEXT_LOOKUP,
 	.once = true,
 	.twice = true,
+};
+
+FIXTURE_VARIANT_ADD(call, iomem)
+{
+	.prepare = prepare_iomem,
+	.run = run_iomem,
+	.before = before_iomem,
+	.after = after_iomem,
+	.cmd = MMEXT_IOMEM,
+	.once = true,
+	.twice = true,
+};
+
+FIXTURE_VARIANT_ADD(call, copy)
+{
+	.prepare = prepare_copy,
+	.run = run_copy,
+	.before = before_copy,
+	.after = after_copy,
+	.cmd = MMEXT_ACCESS,
+	.once = true,
+	.twice = true,
+};
+
+FIXTURE_VARIANT_ADD(call, zap_span)
+{
+	.run = run_zap_span,
+	.after = after_unmap,
+	.cmd = MMEXT_ZAP,
 };
 
 FIXTURE_VARIANT_ADD(call, read)

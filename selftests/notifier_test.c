@@ -110,6 +110,18 @@ TEST_F(notifier, is_told_of_a_zap)
 	EXPECT_EQ(-1, filled_not(self->addr, self->length, 1));
 }
 
+TEST_F(notifier, is_told_of_a_zap_of_a_span)
+{
+	/* two VMAs with a hole between */
+	ASSERT_EQ(0, munmap(PAGE(4), page_size));
+	ASSERT_NE(-1, pages_told(self->watch));
+	EXPECT_EQ(0, region_zap_span(self->fd, PAGE(2), 5 * page_size));
+	EXPECT_EQ(4, pages_told(self->watch));
+	EXPECT_EQ(0, entries_present(self->fd, PAGE(2), 2 * page_size));
+	EXPECT_EQ(0, entries_present(self->fd, PAGE(5), 2 * page_size));
+	EXPECT_EQ(-1, filled_not(PAGE(5), 11 * page_size, 6));
+}
+
 TEST_F(notifier, is_told_of_a_protect)
 {
 	ASSERT_EQ(0, region_protect(self->fd, 2 * page_size, 3 * page_size,

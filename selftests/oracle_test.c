@@ -481,6 +481,57 @@ TEST_F(oracle, zaps)
 	}
 }
 
+TEST_F(oracle, zap_page_range_over_vmas)
+{
+	/* three VMAs of one, a hole that is none to the twins, and a second */
+	BOTH(0, map(t, FIRST + NR + 4, 8, RW,
+		    pgoff(MMEXT_ORACLE_NO_FAULT, 100)));
+	BOTH(0, remap(t, FIRST + 1, NR - 1, 1, MMEXT_ORACLE_WRITE));
+	BOTH(0, remap(t, FIRST + NR + 5, 7, 50, 0));
+	BOTH(0, protect(t, BORDER - 1, 2, PROT_READ));
+	munmap(at(&self->twin[ENGINE], FIRST + NR), 4 * page_size);
+	munmap(at(&self->twin[KERNEL], FIRST + NR), 4 * page_size);
+	BOTH(0, zap(t, MMEXT_ORACLE_ZAP_VMAS, FIRST + 2, NR + 5));
+	BOTH(0, reserve(t, FIRST + NR, 4));
+	BOTH(1 + 5, present(t));
+	BOTH(1, peek(at(t, FIRST + 1)));
+	BOTH(-SIGBUS, peek(at(t, BORDER)));
+	BOTH(-SIGBUS, peek(at(t, FIRST + NR + 6)));
+	BOTH(52, peek(at(t, FIRST + NR + 7)));
+}
+
+static long iomap(struct twin *t, int place, __u64 start, __u64 len)
+{
+	return raw_call(t, MMEXT_ORACLE_VM_IOMAP_MEMORY, place, (void *)start,
+			len, 0, 0, 0);
+}
+
+TEST_F(oracle, vm_iomap_memory)
+{
+	__u64 end = MMEXT_ORACLE_PAGES * page_size;
+
+	BOTH(0, map(t, 0, 16, RW, 4));
+	/* too short by a page, by a byte, and before its begin */
+	BOTH(-EINVAL, iomap(t, 0, 0, 19 * page_size));
+	BOTH(-EINVAL, iomap(t, 0, 0, 3 * page_size));
+	BOTH(-EINVAL, iomap(t, 0, 0, 0));
+	BOTH(-EINVAL, iomap(t, 0, 0, -page_size));
+	BOTH(0, present(t));
+	/* from inside of a page, to inside of the last */
+	BOTH(0, iomap(t, 0, 100, 20 * page_size - 200));
+	BOTH(16, present(t));
+	BOTH(4, peek(at(t, 0)));
+	BOTH(0, poke(at(t, 15), 19));
+	BOTH(0, map(t, 20, 4, PROT_READ, MMEXT_ORACLE_PAGES - 4));
+	BOTH(0, iomap(t, 20, 0, end));
+	BOTH((MMEXT_ORACLE_PAGES - 1) % 256, peek(at(t, 23)));
+	/* what the VMA is now */
+	BOTH(-EIO, proc_mem(t, 15, false));
+	BOTH(-EFAULT, process_vm(t, 15, false));
+	BOTH(-EINVAL, advise(t, 0, 16, MADV_DOFORK));
+	BOTH(-EINVAL, advise(t, 0, 16, MADV_DODUMP));
+}
+
 TEST_F(oracle, unmap_mappings)
 {
 	__u64 offset = pgoff(MMEXT_ORACLE_NO_FAULT, 0);

@@ -290,6 +290,31 @@ TEST_F_TIMEOUT(stale, no_byte_is_seen_after_a_zap_and_an_exchange, TIMEOUT)
 	}
 }
 
+TEST_F_TIMEOUT(stale, no_byte_is_seen_after_a_span_and_an_exchange, TIMEOUT)
+{
+	struct rounds rounds = rounds_begin(variant->rounds / 8);
+	uintptr_t first = -1UL, end = 0;
+	unsigned int a;
+	int i;
+
+	if (variant->process)
+		return;
+	for (a = 0; a < variant->nr_addrs; a++) {
+		uintptr_t addr = (uintptr_t)self->s->addr[a];
+
+		first = addr < first ? addr : first;
+		end = addr + self->length > end ? addr + self->length : end;
+	}
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
+		ASSERT_LE(0, region_zap_span(self->fd, (void *)first,
+					     end - first));
+		ASSERT_EQ(0, region_exchange(self->fd, OFFSET_A, OFFSET_B,
+					     self->length));
+		publish(self->s, i & 1 ? VALUE_A : VALUE_B);
+		ASSERT_EQ(0, self->s->stale) TH_LOG("round %d", i);
+	}
+}
+
 /* A reader on the changer's own CPU, which switches between the two. */
 TEST(no_stale_byte_of_a_process_on_the_same_cpu)
 {

@@ -186,6 +186,13 @@ suite_row() {
 	die "unknown suite: $1 (known: $(awk '!/^#/ { print $1 }' "$top/vm/suites" | xargs))"
 }
 
+# What a machine of the tests has besides: a PCI device with a bar that is memory, and
+# memory that the kernel leaves alone, where it knows memmap=.
+test_device="-object memory-backend-ram,id=bar,size=1M,share=on"
+test_device+=" -device ivshmem-plain,memdev=bar"
+# shellcheck disable=SC2034,SC2016 # used by those who source this; no variable
+test_append='memmap=1M$0x30000000'
+
 # suite_of SUITE ARCH: the suite of that architecture.
 suite_of() {
 	case $2 in

@@ -38,6 +38,8 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
+struct iov_iter;
+
 /**
  * struct mmext_stats - what the engine did for a mapping
  * @inserted: entries put in
@@ -69,17 +71,57 @@ struct mmext_mapping {
 	struct mmext_stats __percpu *stats;
 };
 
-/* How mmext_zap_page_range_single() is to work. */
+/*
+ * How a zap is to work.  NO_DELEGATE: the caller holds i_mmap_rwsem in place of
+ * the mmap lock, so what only the kernel's own zap can clear is left alone and
+ * reported as -EAGAIN.  INDEX: @first_index and @last_index count.
+ */
 #define MMEXT_ZAP_NO_DELEGATE	BIT(0)
+#define MMEXT_ZAP_INDEX		BIT(1)
 
 /**
  * struct mmext_zap_details - details of a zap
- * @flags: MMEXT_ZAP_NO_DELEGATE: the caller holds i_mmap_rwsem in place of the
- *	mmap lock, so what only the kernel's own zap can clear is left alone
- *	and reported as -EAGAIN
+ * @flags: MMEXT_ZAP_* bits
+ * @mapping: only VMAs of this mapping, the others are as if they were not the
+ *	engine's; NULL: of any
+ * @first_index: with MMEXT_ZAP_INDEX, only pages that the object has from this
+ *	index on
+ * @last_index: and up to this one
+ * @even_cows: also the private copies that processes made.  A PFN mapping has
+ *	none: mmext_vma_init() refuses what could have.
  */
 struct mmext_zap_details {
 	unsigned int flags;
+	struct mmext_mapping *mapping;
+	pgoff_t first_index;
+	pgoff_t last_index;
+	bool even_cows;
+};
+
+/**
+ * struct mmext_gather - what was cleared in an mm and is not flushed yet
+ * @mm: the mm
+ * @details: details of the zap, or NULL
+ * @last: mapping that the last entries were of; a flush is counted for it
+ * @start: first address
+ * @end: behind the last one
+ * @nr: entries
+ * @skipped: bytes of VMAs that were left alone, not the engine's or not of
+ *	@details' mapping
+ * @delegate: the kernel's own zap does the clearing
+ *
+ * The engine's own in place of struct mmu_gather: mmext_gather_begin(), any
+ * number of mmext_unmap_vmas(), mmext_gather_end().
+ */
+struct mmext_gather {
+	struct mm_struct *mm;
+	const struct mmext_zap_details *details;
+	struct mmext_mapping *last;
+	unsigned long start;
+	unsigned long end;
+	unsigned long nr;
+	unsigned long skipped;
+	bool delegate;
 };
 
 /**
@@ -129,6 +171,10 @@ int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 			  unsigned long pfn, unsigned long size,
 			  pgprot_t prot);
 
+/* iomap.c */
+int mmext_vm_iomap_memory(struct vm_area_struct *vma, phys_addr_t start,
+			  unsigned long len);
+
 /* fault.c */
 int mmext_finish_mkwrite_fault(struct vm_fault *vmf);
 
@@ -138,12 +184,25 @@ int mmext_zap_vma_ptes(struct vm_area_struct *vma, unsigned long address,
 int mmext_zap_page_range_single(struct vm_area_struct *vma,
 				unsigned long address, unsigned long size,
 				struct mmext_zap_details *details);
+void mmext_gather_begin(struct mmext_gather *g, struct mm_struct *mm,
+			const struct mmext_zap_details *details);
+void mmext_gather_end(struct mmext_gather *g);
+int mmext_unmap_vmas(struct mmext_gather *g, struct vm_area_struct *vma,
+		     unsigned long start_addr, unsigned long end_addr);
+int mmext_zap_page_range(struct vm_area_struct *vma, unsigned long start,
+			 unsigned long size);
 
 /* follow.c */
 int mmext_follow_pte(struct vm_area_struct *vma, unsigned long address,
 		     struct mmext_pte *out);
 int mmext_follow_pfn(struct vm_area_struct *vma, unsigned long address,
 		     unsigned long *pfn);
+
+/* access.c */
+int mmext_access_remote_vm(struct mm_struct *mm, unsigned long addr, void *buf,
+			   int len, unsigned int gup_flags);
+ssize_t mmext_access_remote_iter(struct mm_struct *mm, unsigned long addr,
+				 struct iov_iter *iter, unsigned int gup_flags);
 
 /*
  * What the vm_operations_struct of every driver on the engine begins with.

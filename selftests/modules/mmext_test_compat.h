@@ -21,6 +21,24 @@
 #error "no zap_page_range() and no successor of it"
 #endif
 
+static inline void test_zap_vmas(struct vm_area_struct *vma, unsigned long addr,
+				 unsigned long size)
+{
+#ifdef MMEXT_HAVE_ZAP_PAGE_RANGE
+	zap_page_range(vma, addr, size);
+#else
+	unsigned long end = addr + size, next;
+
+	for (; vma && addr < end;
+	     addr = next, vma = find_vma(current->mm, addr)) {
+		addr = max(addr, vma->vm_start);
+		next = vma->vm_end;
+		if (addr < end)
+			test_zap_page_range(vma, addr, min(end, next) - addr);
+	}
+#endif
+}
+
 /* 6.12 has follow_pfnmap_start() in place of follow_pfn() */
 static inline int test_follow_pfn(struct vm_area_struct *vma,
 				  unsigned long addr, unsigned long *pfn)

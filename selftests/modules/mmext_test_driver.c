@@ -8,6 +8,10 @@
 #include <linux/mm.h>
 #include <linux/mmext.h>
 #include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "mmext_test_driver.h"
@@ -145,6 +149,28 @@ static int look_at_pte(struct vm_area_struct *vma, struct mmext_test_call *c)
 	return 0;
 }
 
+static int call_unmap_vmas(struct vm_area_struct *vma, struct mmext_test_call *c)
+{
+	struct mmext_zap_details details = {
+		.mapping = c->prot & MMEXT_TEST_ZAP_MAPPING ? &mapping : NULL,
+		.flags = c->prot & MMEXT_TEST_ZAP_INDEX ? MMEXT_ZAP_INDEX : 0,
+		.first_index = lower_32_bits(c->pfn),
+		.last_index = upper_32_bits(c->pfn),
+	};
+	struct mmext_gather g;
+	int ret;
+
+	if (c->prot & MMEXT_TEST_ZAP_ONE)
+		return mmext_zap_page_range_single(vma, c->addr, c->size,
+						   &details);
+
+	mmext_gather_begin(&g, current->mm, &details);
+	ret = mmext_unmap_vmas(&g, vma, c->addr, c->addr + c->size);
+	mmext_gather_end(&g);
+	c->out_pfn = g.skipped;
+	return ret;
+}
+
 static int call_on_vma(struct vm_area_struct *vma, struct mmext_test_call *c)
 {
 	unsigned long pfn = 0;
@@ -165,6 +191,13 @@ static int call_on_vma(struct vm_area_struct *vma, struct mmext_test_call *c)
 		return mmext_zap_vma_ptes(vma, c->addr, c->size);
 	case MMEXT_TEST_ZAP_PAGE_RANGE_SINGLE:
 		return mmext_zap_page_range_single(vma, c->addr, c->size, NULL);
+	case MMEXT_TEST_ZAP_PAGE_RANGE:
+		return mmext_zap_page_range(vma, c->addr, c->size);
+	case MMEXT_TEST_UNMAP_VMAS:
+		return call_unmap_vmas(vma, c);
+	case MMEXT_TEST_VM_IOMAP_MEMORY:
+		return mmext_vm_iomap_memory(vma, PFN_PHYS(page_to_pfn(pages)) +
+					     c->addr, c->size);
 	case MMEXT_TEST_FOLLOW_PFN:
 		ret = mmext_follow_pfn(vma, c->addr, &pfn);
 		c->out_pfn = pfn;
@@ -191,11 +224,75 @@ static int find_and_call(struct mmext_test_call *c)
 	struct vm_area_struct *vma;
 	int ret = -ENOENT;
 
-	mmap_read_lock(mm);
+	/* to become VM_IO */
+	if (c->op == MMEXT_TEST_VM_IOMAP_MEMORY)
+		mmap_write_lock(mm);
+	else
+		mmap_read_lock(mm);
 	vma = find_vma(mm, c->vma);
 	if (vma && vma->vm_start <= c->vma)
 		ret = call_on_vma(vma, c);
-	mmap_read_unlock(mm);
+	if (c->op == MMEXT_TEST_VM_IOMAP_MEMORY)
+		mmap_write_unlock(mm);
+	else
+		mmap_read_unlock(mm);
+	return ret;
+}
+
+/* With a reference; NULL if there is no such process. */
+static struct mm_struct *mm_of(pid_t nr)
+{
+	struct mm_struct *mm = NULL;
+	struct task_struct *task;
+	struct pid *pid;
+
+	pid = find_get_pid(nr);
+	task = get_pid_task(pid, PIDTYPE_PID);
+	if (task) {
+		mm = get_task_mm(task);
+		put_task_struct(task);
+	}
+	put_pid(pid);
+	return mm;
+}
+
+static int call_access(struct mmext_test_call *c)
+{
+	void __user *ubuf = (void __user *)(uintptr_t)c->pfn;
+	unsigned int flags = 0;
+	struct mm_struct *mm;
+	int ret = -EFAULT;
+	void *buf;
+
+	if (c->prot & MMEXT_TEST_ACCESS_WRITE)
+		flags |= FOLL_WRITE;
+	if (c->prot & MMEXT_TEST_ACCESS_FORCE)
+		flags |= FOLL_FORCE;
+	if (c->prot & MMEXT_TEST_ACCESS_OTHER)
+		flags |= FOLL_NOWAIT;
+
+	mm = mm_of(c->vma);
+	if (!mm)
+		return -ESRCH;
+	if (c->size > INT_MAX) {
+		ret = mmext_access_remote_vm(mm, c->addr, NULL, c->size, flags);
+		goto put;
+	}
+
+	buf = kvzalloc(c->size, GFP_KERNEL);
+	if (!buf) {
+		ret = -ENOMEM;
+		goto put;
+	}
+	if (flags & FOLL_WRITE && copy_from_user(buf, ubuf, c->size))
+		goto free;
+	ret = mmext_access_remote_vm(mm, c->addr, buf, c->size, flags);
+	if (!(flags & FOLL_WRITE) && ret > 0 && copy_to_user(ubuf, buf, ret))
+		ret = -EFAULT;
+free:
+	kvfree(buf);
+put:
+	mmput(mm);
 	return ret;
 }
 
@@ -216,6 +313,8 @@ static int do_call(struct file *file, struct mmext_test_call *c)
 	case MMEXT_TEST_UNMAP_MAPPING_PAGES:
 		return mmext_unmap_mapping_pages(space, c->addr, c->size,
 						 true);
+	case MMEXT_TEST_ACCESS:
+		return call_access(c);
 	}
 	return find_and_call(c);
 }

@@ -32,6 +32,15 @@ enum mmext_test_op {
 	MMEXT_TEST_REMAP_PFN_RANGE,
 	MMEXT_TEST_ZAP_VMA_PTES,
 	MMEXT_TEST_ZAP_PAGE_RANGE_SINGLE,
+	MMEXT_TEST_ZAP_PAGE_RANGE,
+	/*
+	 * To @addr + @size; details: MMEXT_TEST_ZAP_ bits in @prot, with INDEX
+	 * the first page in the lower half of @pfn and the last in the upper.
+	 * ONE: by zap_page_range_single().  out_pfn: g->skipped
+	 */
+	MMEXT_TEST_UNMAP_VMAS,
+	/* of page 0's first byte on: @addr, @size */
+	MMEXT_TEST_VM_IOMAP_MEMORY,
 	/* out_pfn */
 	MMEXT_TEST_FOLLOW_PFN,
 	/* out_pfn, out_value: MMEXT_TEST_PTE_ bits, and the shift << 8 */
@@ -42,6 +51,12 @@ enum mmext_test_op {
 	/* On this device's address space; with @vma 1 on none */
 	MMEXT_TEST_UNMAP_MAPPING_RANGE,	/* @addr, @size: bytes */
 	MMEXT_TEST_UNMAP_MAPPING_PAGES,	/* @addr, @size: pages */
+
+	/*
+	 * access_remote_vm() on the process @vma: @addr, @size, a buffer at
+	 * @pfn, MMEXT_TEST_ACCESS_ bits in @prot
+	 */
+	MMEXT_TEST_ACCESS,
 
 	/* between invalidate_begin() and _end(): an insert, as INSERT_PFN */
 	MMEXT_TEST_INSERT_WHILE_BUSY,
@@ -59,6 +74,14 @@ enum mmext_test_kind {
 
 #define MMEXT_TEST_PROT_WRITE	0x1
 #define MMEXT_TEST_PROT_DIRTY	0x2
+
+#define MMEXT_TEST_ZAP_MAPPING	0x1
+#define MMEXT_TEST_ZAP_INDEX	0x2
+#define MMEXT_TEST_ZAP_ONE	0x4
+
+#define MMEXT_TEST_ACCESS_WRITE	0x1
+#define MMEXT_TEST_ACCESS_FORCE	0x2
+#define MMEXT_TEST_ACCESS_OTHER	0x4	/* a flag that is refused */
 
 #define MMEXT_TEST_PTE_WRITE	0x1
 #define MMEXT_TEST_PTE_DIRTY	0x2

@@ -33,6 +33,8 @@ static struct mmext_mapping mapping;
  * @remap_pfn_range: by its name, as those that follow
  * @zap_vma_ptes: by its name
  * @zap_page_range: or what the kernel has in its place
+ * @zap_vmas: zap_page_range(), where it goes over several VMAs
+ * @vm_iomap_memory: by its name
  * @unmap_mapping_range: by its name
  * @unmap_mapping_pages: by its name
  * @follow_pfn: or what the kernel has in its place
@@ -57,6 +59,10 @@ struct side {
 			    unsigned long size);
 	int (*zap_page_range)(struct vm_area_struct *vma, unsigned long addr,
 			      unsigned long size);
+	int (*zap_vmas)(struct vm_area_struct *vma, unsigned long addr,
+			unsigned long size);
+	int (*vm_iomap_memory)(struct vm_area_struct *vma, phys_addr_t start,
+			       unsigned long len);
 	int (*unmap_mapping_range)(struct address_space *mapping, loff_t begin,
 				   loff_t length);
 	int (*unmap_mapping_pages)(struct address_space *mapping, pgoff_t first,
@@ -180,6 +186,8 @@ static struct side engine = {
 	.remap_pfn_range = mmext_remap_pfn_range,
 	.zap_vma_ptes = mmext_zap_vma_ptes,
 	.zap_page_range = engine_zap_page_range,
+	.zap_vmas = mmext_zap_page_range,
+	.vm_iomap_memory = mmext_vm_iomap_memory,
 	.unmap_mapping_range = engine_unmap_mapping_range,
 	.unmap_mapping_pages = engine_unmap_mapping_pages,
 	.follow_pfn = mmext_follow_pfn,
@@ -231,6 +239,13 @@ static int kernel_zap_page_range(struct vm_area_struct *vma, unsigned long addr,
 	return 0;
 }
 
+static int kernel_zap_vmas(struct vm_area_struct *vma, unsigned long addr,
+			   unsigned long size)
+{
+	test_zap_vmas(vma, addr, size);
+	return 0;
+}
+
 static int kernel_unmap_mapping_range(struct address_space *mapping,
 				      loff_t begin, loff_t length)
 {
@@ -262,6 +277,8 @@ static struct side kernel = {
 	.remap_pfn_range = remap_pfn_range,
 	.zap_vma_ptes = kernel_zap_vma_ptes,
 	.zap_page_range = kernel_zap_page_range,
+	.zap_vmas = kernel_zap_vmas,
+	.vm_iomap_memory = vm_iomap_memory,
 	.unmap_mapping_range = kernel_unmap_mapping_range,
 	.unmap_mapping_pages = kernel_unmap_mapping_pages,
 	.follow_pfn = test_follow_pfn,
@@ -397,6 +414,11 @@ static int call_on_vma(struct side *s, struct vm_area_struct *vma,
 		return s->zap_vma_ptes(vma, c->addr, c->size);
 	case MMEXT_ORACLE_ZAP_PAGE_RANGE:
 		return s->zap_page_range(vma, c->addr, c->size);
+	case MMEXT_ORACLE_ZAP_VMAS:
+		return s->zap_vmas(vma, c->addr, c->size);
+	case MMEXT_ORACLE_VM_IOMAP_MEMORY:
+		return s->vm_iomap_memory(vma, PFN_PHYS(frame(0)) + c->addr,
+					  c->size);
 	case MMEXT_ORACLE_FOLLOW_PFN:
 		ret = s->follow_pfn(vma, c->addr, &pfn);
 		if (!ret)

@@ -39,6 +39,10 @@ enum mmext_oracle_op {
 	MMEXT_ORACLE_ZAP_VMA_PTES,
 	/* zap_page_range(), zap_page_range_single() or zap_vma_range() */
 	MMEXT_ORACLE_ZAP_PAGE_RANGE,
+	/* the same over several VMAs; where the kernel's has lost that, one by one */
+	MMEXT_ORACLE_ZAP_VMAS,
+	/* vm_iomap_memory(): @addr: bytes behind page 0's first, @size */
+	MMEXT_ORACLE_VM_IOMAP_MEMORY,
 	/* out_value: the page's index; also follow_pfnmap_start() */
 	MMEXT_ORACLE_FOLLOW_PFN,
 

@@ -41,7 +41,7 @@
  * else -EFAULT.  A mapping that mprotect(2) split stays one here.
  *
  * Offsets, addresses and lengths are in bytes and are multiples of the page
- * size, else -EINVAL.  A range that wraps is -EOVERFLOW; one that passes the
+ * size, else -EINVAL; those of ACCESS are any.  A range that wraps is -EOVERFLOW; one that passes the
  * end of the region is -EINVAL.  A length of 0 does nothing and returns 0.
  *
  * A call that works through a range advances it in the structure as it goes,
@@ -55,8 +55,8 @@
  * Errors of every call: -ENOTTY the number is not one of this interface;
  * -EFAULT the structure can't be read or written; -EINVAL, -E2BIG,
  * -EOVERFLOW, -EOPNOTSUPP as said above; -ENODEV the region was revoked.
- * Calls that change what offsets show (SETUP, REMAP, REVOKE, PROTECT, UNMAP
- * with FREE) and POPULATE with WRITE need a descriptor that is open for
+ * Calls that change what offsets show (SETUP, IOMEM, REMAP, REVOKE, PROTECT,
+ * UNMAP with FREE) and POPULATE with WRITE need a descriptor that is open for
  * writing, else -EBADF.
  */
 #ifndef _UAPI_LINUX_MMEXT_H
@@ -80,6 +80,8 @@ enum {
 	MMEXT_CMD_REVOKE = 0x06,
 	MMEXT_CMD_PROTECT = 0x07,
 	MMEXT_CMD_LOOKUP = 0x09,
+	MMEXT_CMD_IOMEM = 0x0a,
+	MMEXT_CMD_ACCESS = 0x0b,
 };
 
 /* How a region is backed. */
@@ -90,13 +92,15 @@ enum mmext_backing {
 	MMEXT_BACKING_PAGE = 1,
 	/* the current guest space: not in this release */
 	MMEXT_BACKING_GUEST = 2,
+	/* a physical range, which the region got by IOMEM and not by SETUP */
+	MMEXT_BACKING_IOMEM = 3,
 };
 
 /* The memory type of a region's entries. */
 enum mmext_cache {
 	MMEXT_CACHE_WB = 0,	/* write-back, as all other memory */
-	MMEXT_CACHE_WC = 1,	/* write-combined: not in this release */
-	MMEXT_CACHE_UC = 2,	/* uncached: not in this release */
+	MMEXT_CACHE_WC = 1,	/* write-combined: by IOMEM alone */
+	MMEXT_CACHE_UC = 2,	/* uncached: by IOMEM alone */
 };
 
 /* How stale translations are removed. */
@@ -238,23 +242,32 @@ struct mmext_remap {
 
 #define MMEXT_REMAP _IO(MMEXT_TYPE, MMEXT_CMD_REMAP)
 
+/*
+ * The range may span several mappings of the region, through whichever
+ * descriptor, and holes between them; what else is mapped there stays as it is.
+ */
+#define MMEXT_ZAP_SPAN		(1U << 0)
+
 /**
  * struct mmext_zap - MMEXT_ZAP: drop the entries of the caller's own mapping
  * @size: sizeof(struct mmext_zap)
- * @flags: 0
+ * @flags: 0 or MMEXT_ZAP_SPAN
  * @addr: user address, in a mapping of this descriptor; advanced
  * @length: bytes; counted down
+ * @out_skipped: with SPAN, how many bytes of the part of the range that this
+ *	call did are mapped by something else, and were left alone
  *
  * The pages stay; other processes' entries stay.
  *
- * Errors: -EFAULT the range is not inside one mapping of this descriptor;
- * -EINTR.
+ * Errors: -EFAULT the range is not inside one mapping of this descriptor, or
+ * with SPAN, not inside the address space; -EINTR.
  */
 struct mmext_zap {
 	__u32 size;
 	__u32 flags;
 	__aligned_u64 addr;
 	__aligned_u64 length;
+	__aligned_u64 out_skipped;
 };
 
 #define MMEXT_ZAP _IO(MMEXT_TYPE, MMEXT_CMD_ZAP)
@@ -376,5 +389,77 @@ struct mmext_lookup {
 };
 
 #define MMEXT_LOOKUP _IO(MMEXT_TYPE, MMEXT_CMD_LOOKUP)
+
+/**
+ * struct mmext_iomem - MMEXT_IOMEM: have a region show a physical range
+ * @size: sizeof(struct mmext_iomem)
+ * @flags: 0
+ * @phys: physical address, a multiple of the page size
+ * @length: bytes, and the region's end; not 0
+ * @cache: MMEXT_CACHE_WC or MMEXT_CACHE_UC
+ * @reserved: 0
+ *
+ * The bar of a PCI device, memory that was kept from the kernel at boot
+ * (memmap=), and the like.  In place of SETUP, and as early.  The region has the
+ * range to itself until it is revoked or gone: no driver and no /dev/mem gets
+ * it, and it is mapped with no other memory type.  That the device stays, and
+ * what its registers do when they are read, is the caller's business.
+ *
+ * On such a region mmap, page faults, read(2), write(2), debuggers' accesses,
+ * POPULATE, ZAP, UNMAP, LOOKUP, ACCESS, REVOKE and INFO work.  A fault maps all
+ * of its mapping.  REMAP, PROTECT and UNMAP with FREE are -EOPNOTSUPP.
+ *
+ * Errors: -EPERM the caller has not CAP_SYS_RAWIO in the initial user
+ * namespace, or the kernel is locked down (integrity); -EINVAL part of the
+ * range is memory of the kernel's, or no physical address, or @cache is not of
+ * its enum; -EOPNOTSUPP MMEXT_CACHE_WB, which the machine need not keep to;
+ * -EBUSY part of the range is a driver's, or the region has its shape already;
+ * -ENOMEM; -EBADF.
+ */
+struct mmext_iomem {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 phys;
+	__aligned_u64 length;
+	__u32 cache;
+	__u32 reserved;
+};
+
+#define MMEXT_IOMEM _IO(MMEXT_TYPE, MMEXT_CMD_IOMEM)
+
+/* From @buffer to @addr; without it, from @addr to @buffer. */
+#define MMEXT_ACCESS_WRITE	(1U << 0)
+
+/**
+ * struct mmext_access - MMEXT_ACCESS: copy from or to the caller's own memory
+ * @size: sizeof(struct mmext_access)
+ * @flags: 0 or MMEXT_ACCESS_WRITE
+ * @addr: user address, of whatever is mapped there; advanced
+ * @length: bytes; counted down
+ * @buffer: pointer to @length bytes; advanced
+ *
+ * As process_vm_readv(2) and process_vm_writev(2) of the caller itself, and in
+ * what these refuse as well: mappings of page frames, of this or another
+ * region or driver, as far as a debugger can read and write them.  @addr is
+ * accessed with the rights of its mapping; pages that are not there come as by
+ * an access.  No alignment is asked for.
+ *
+ * Both ranges may be of any number of pages and mappings.  What one of them
+ * ends at is -EFAULT, with all that comes before it transferred and counted:
+ * @addr, or @buffer, is the first byte that could not be had, or one in the same
+ * page that could be.
+ *
+ * Errors: -EFAULT also if @addr and @length are not inside the address space,
+ * and then with nothing done; -ENOMEM; -EINTR.
+ */
+struct mmext_access {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+	__aligned_u64 buffer;
+};
+
+#define MMEXT_ACCESS _IO(MMEXT_TYPE, MMEXT_CMD_ACCESS)
 
 #endif /* _UAPI_LINUX_MMEXT_H */

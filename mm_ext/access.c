@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Another mm's memory: across pages and VMAs, and what is mapped by page frame.
+ *
+ * Pages are pinned in batches, one hold of the mmap lock each, and copied
+ * without it, so that a copy from or to user space may fault whatever it likes.
+ * What can't be pinned is asked for from the VMA's access(), or, in one of the
+ * engine's VMAs without that, copied under the lock of its page table.
+ */
+#include <linux/export.h>
+#include <linux/gfp.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/uio.h>
+
+#include "engine.h"
+#include "pgtable.h"
+
+/* How many pages are pinned at once where no page of pointers is to be had. */
+#define FEW_PAGES	16
+
+struct batch {
+	struct page **pages;
+	unsigned long max;
+	struct page *few[FEW_PAGES];
+};
+
+static unsigned long pages_of(unsigned long addr, size_t len)
+{
+	return (offset_in_page(addr) + len + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
+
+static void batch_begin(struct batch *b, unsigned long addr, size_t len)
+{
+	struct page **pages = NULL;
+
+	if (pages_of(addr, len) > FEW_PAGES)
+		pages = (void *)__get_free_page(GFP_KERNEL | __GFP_NOWARN);
+	b->pages = pages ?: b->few;
+	b->max = pages ? PAGE_SIZE / sizeof(*pages) : FEW_PAGES;
+}
+
+static void batch_end(struct batch *b)
+{
+	if (b->pages != b->few)
+		free_page((unsigned long)b->pages);
+}
+
+/*
+ * Pin pages from @addr on, to be unpinned.  Returns how many, or -EFAULT if
+ * there is none that can be pinned, or -EINTR.
+ */
+static long pin_pages(struct mm_struct *mm, unsigned long addr, size_t len,
+		      unsigned int gup_flags, struct batch *b)
+{
+	unsigned long first = addr & PAGE_MASK;
+	struct vm_area_struct *vma;
+	int locked = 1;
+	long nr = 0;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+
+	/* one VMA at a time: below a stack GUP complains, in the log */
+	vma = find_vma(mm, addr);
+	if (vma && vma->vm_start <= addr &&
+	    !(vma->vm_flags & (VM_IO | VM_PFNMAP))) {
+		nr = min3(pages_of(addr, len), b->max,
+			  (vma->vm_end - first) >> PAGE_SHIFT);
+		nr = compat_pin_user_pages_remote(mm, first, nr, gup_flags,
+						  b->pages, &locked);
+	}
+	if (locked)
+		mmap_read_unlock(mm);
+
+	if (nr > 0)
+		return nr;
+	return fatal_signal_pending(current) ? -EINTR : -EFAULT;
+}
+
+/*
+ * Copy from or to the frame of an address, at most to the end of the page.
+ * Under the table's lock nobody takes the entry out and gives the frame away.
+ *
+ * Returns bytes; -EAGAIN there is no entry, or none that may be stored to;
+ * -EFAULT the frame is no memory that the kernel can reach.
+ */
+static int copy_frame(struct vm_area_struct *vma, unsigned long addr, void *buf,
+		      int len, bool write)
+{
+	unsigned long page_addr = addr & PAGE_MASK;
+	bool relaxed = false;
+	struct mmext_walk w;
+	int ret = -EAGAIN;
+	void *at;
+	pte_t pte;
+
+	len = min_t(unsigned long, len, PAGE_SIZE - offset_in_page(addr));
+	if (!mmext_walk_lock(vma->vm_mm, page_addr, page_addr + PAGE_SIZE, &w))
+		return -EAGAIN;
+
+	pte = READ_ONCE(*w.pte);
+	if (!mmext_pte_ours(pte) || (write && !pte_write(pte)))
+		goto unlock;
+
+	/* a reserved page may be a hole in the kernel's own mapping */
+	ret = -EFAULT;
+	if (!pfn_valid(pte_pfn(pte)) || PageReserved(pte_page(pte)))
+		goto unlock;
+
+	at = page_address(pte_page(pte)) + offset_in_page(addr);
+	if (!write) {
+		memcpy(buf, at, len);
+	} else {
+		memcpy(at, buf, len);
+		relaxed = !pte_dirty(pte);
+		if (relaxed)
+			mmext_pte_relax(vma, page_addr, w.pte);
+	}
+	ret = len;
+unlock:
+	mmext_walk_unlock(&w);
+	if (relaxed)
+		mmext_tlb_relaxed(vma->vm_mm, page_addr, page_addr + PAGE_SIZE);
+	return ret;
+}
+
+/*
+ * Copy from or to memory that can't be pinned, at most to the end of its VMA.
+ * Returns bytes, at least 1, or a negative error.
+ */
+static int access_special(struct mm_struct *mm, unsigned long addr, void *buf,
+			  int len, bool write)
+{
+	unsigned int fault_flags = FAULT_FLAG_REMOTE |
+				   (write ? FAULT_FLAG_WRITE : 0);
+	struct vm_area_struct *vma;
+	bool unlocked;
+	int ret;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	do {
+		ret = -EFAULT;
+		vma = find_vma(mm, addr);
+		if (!vma || vma->vm_start > addr)
+			break;
+
+		len = min_t(unsigned long, len, vma->vm_end - addr);
+		if (vma->vm_ops && vma->vm_ops->access)
+			ret = vma->vm_ops->access(vma, addr, buf, len, write);
+		else if (mmext_vma_mapping(vma))
+			ret = copy_frame(vma, addr, buf, len, write);
+
+		/* may drop the lock, and then the VMA is another */
+		if (ret == -EAGAIN &&
+		    fixup_user_fault(mm, addr, fault_flags, &unlocked))
+			ret = -EFAULT;
+	} while (ret == -EAGAIN && !fatal_signal_pending(current));
+	mmap_read_unlock(mm);
+
+	return ret ?: -EFAULT;
+}
+
+static bool flags_known(unsigned int gup_flags)
+{
+	return !(gup_flags & ~(FOLL_WRITE | FOLL_FORCE));
+}
+
+/**
+ * mmext_access_remote_vm - access another process' address space
+ * @mm: the address space, on which the caller holds a reference
+ * @addr: user address in it
+ * @buf: the kernel's, source or destination
+ * @len: bytes
+ * @gup_flags: FOLL_WRITE to copy from @buf to @mm; FOLL_FORCE to do what the
+ *	protection of a mapping forbids, as a debugger may
+ *
+ * Goes over pages and VMAs as far as there is something.  FOLL_FORCE is not for
+ * what is mapped by page frame.
+ *
+ * Differs from access_remote_vm(): in one of the engine's VMAs without access()
+ * the entries are followed, and faulted in; an access() is not asked for more
+ * than its VMA; a stack does not grow; wrong arguments are -EINVAL.  Where the
+ * CPU does not do it by itself, what is written is not made visible to
+ * instruction fetches.
+ *
+ * Context: process context, may sleep; takes the mmap lock of @mm.
+ * Return: the number of bytes transferred, fewer than @len up to the first byte
+ * that can't be had, or if a fatal signal came; -EINVAL @len is negative or
+ * @gup_flags has other bits.
+ */
+int mmext_access_remote_vm(struct mm_struct *mm, unsigned long addr, void *buf,
+			   int len, unsigned int gup_flags)
+{
+	bool write = gup_flags & FOLL_WRITE;
+	struct batch b;
+	int done = 0;
+
+	if (len < 0 || !flags_known(gup_flags))
+		return -EINVAL;
+
+	batch_begin(&b, addr, len);
+	while (done < len) {
+		size_t left = len - done;
+		long nr, n, i;
+
+		nr = pin_pages(mm, addr + done, left, gup_flags, &b);
+		if (nr == -EFAULT) {
+			n = access_special(mm, addr + done, buf + done, left,
+					   write);
+			if (n < 0)
+				break;
+			done += n;
+			continue;
+		}
+		if (nr < 0)
+			break;
+
+		for (i = 0; i < nr; i++) {
+			unsigned long offset = offset_in_page(addr + done);
+			void *at = page_address(b.pages[i]) + offset;
+
+			n = min_t(size_t, len - done, PAGE_SIZE - offset);
+			if (write)
+				memcpy(at, buf + done, n);
+			else
+				memcpy(buf + done, at, n);
+			done += n;
+		}
+		unpin_user_pages_dirty_lock(b.pages, nr, write);
+	}
+	batch_end(&b);
+	return done;
+}
+EXPORT_SYMBOL_GPL(mmext_access_remote_vm);
+
+/* Memory that can't be pinned, by way of a page. */
+static ssize_t bounce(struct mm_struct *mm, unsigned long addr,
+		      struct iov_iter *iter, unsigned int gup_flags)
+{
+	size_t len = min_t(size_t, iov_iter_count(iter),
+			   PAGE_SIZE - offset_in_page(addr));
+	void *page = (void *)__get_free_page(GFP_KERNEL);
+	bool write = gup_flags & FOLL_WRITE;
+	ssize_t ret = -EFAULT;
+
+	if (!page)
+		return -ENOMEM;
+
+	if (write)
+		len = copy_from_iter(page, len, iter);
+	if (len)
+		ret = mmext_access_remote_vm(mm, addr, page, len, gup_flags);
+	if (ret > 0 && !write)
+		ret = copy_to_iter(page, ret, iter);
+	else if (write)
+		iov_iter_revert(iter, len - max_t(ssize_t, ret, 0));
+
+	free_page((unsigned long)page);
+	if (ret)
+		return ret;
+	return fatal_signal_pending(current) ? -EINTR : -EFAULT;
+}
+
+/**
+ * mmext_access_remote_iter - access another process' address space
+ * @mm: the address space, on which the caller holds a reference
+ * @addr: user address in it
+ * @iter: source or destination, the caller's user space for example; advanced
+ * @gup_flags: as for mmext_access_remote_vm(); FOLL_WRITE if @iter is a source,
+ *	and only then
+ *
+ * mmext_access_remote_vm() for as many bytes as @iter has, without a copy in
+ * between where pages can be pinned.  There is no such function in mm/memory.c.
+ *
+ * Context: process context, may sleep; takes the mmap lock of @mm, and not
+ * while it copies.
+ * Return: the number of bytes transferred, fewer than asked for up to the first
+ * byte that can't be had on either side, or if a fatal signal came.  If there
+ * is none: -EFAULT; -EINTR; -ENOMEM; -EINVAL @gup_flags.
+ */
+ssize_t mmext_access_remote_iter(struct mm_struct *mm, unsigned long addr,
+				 struct iov_iter *iter, unsigned int gup_flags)
+{
+	bool write = gup_flags & FOLL_WRITE;
+	size_t asked = iov_iter_count(iter);
+	struct batch b;
+	ssize_t done = 0, ret = 0;
+	long nr, i;
+
+	if (!flags_known(gup_flags) || write != (iov_iter_rw(iter) == WRITE))
+		return -EINVAL;
+
+	batch_begin(&b, addr, asked);
+	while (iov_iter_count(iter)) {
+		nr = pin_pages(mm, addr + done, iov_iter_count(iter), gup_flags,
+			       &b);
+		if (nr == -EFAULT) {
+			ret = bounce(mm, addr + done, iter, gup_flags);
+			if (ret < 0)
+				break;
+			done += ret;
+			continue;
+		}
+		ret = nr;
+		if (nr < 0)
+			break;
+
+		for (i = 0; i < nr && ret; i++) {
+			unsigned long offset = offset_in_page(addr + done);
+			size_t len = min_t(size_t, iov_iter_count(iter),
+					   PAGE_SIZE - offset);
+
+			ret = write ? copy_page_from_iter(b.pages[i], offset,
+							  len, iter) :
+				      copy_page_to_iter(b.pages[i], offset, len,
+							iter);
+			done += ret;
+			if (ret < (ssize_t)len)
+				ret = 0;
+		}
+		unpin_user_pages_dirty_lock(b.pages, nr, write);
+		if (!ret) {
+			ret = -EFAULT;
+			break;
+		}
+	}
+	batch_end(&b);
+	return done ?: ret;
+}
+EXPORT_SYMBOL_GPL(mmext_access_remote_iter);
