@@ -362,7 +362,32 @@ FX_CASE(maps_in_another_address_space)
 
 KUNIT_ARRAY_PARAM(backends, fx_backends, fx_backend_name);
 
+static int iomap(struct fx *f, unsigned long addr, unsigned long len)
+{
+	struct vm_area_struct *vma;
+	int ret;
+
+	mmap_write_lock(f->mm);
+	vma = find_vma(f->mm, addr);
+	ret = mmext_vm_iomap_memory(vma, PFN_PHYS(f->pfn), len);
+	mmap_write_unlock(f->mm);
+	return ret;
+}
+
+FX_CASE(a_physical_range_is_mapped_by_the_offset_of_the_vma)
+{
+	fx_map_at(f, f->base, 4, 3);
+	KUNIT_EXPECT_EQ(test, iomap(f, f->base, 6 * PAGE_SIZE), -EINVAL);
+	KUNIT_EXPECT_EQ(test, iomap(f, f->base, 2 * PAGE_SIZE), -EINVAL);
+	KUNIT_EXPECT_EQ(test, iomap(f, f->base, 0), -EINVAL);
+	FX_EXPECT_NONE(f, f->base, 4);
+	KUNIT_EXPECT_EQ(test, iomap(f, f->base, 6 * PAGE_SIZE + 1), 0);
+	FX_EXPECT_ENTRY(f, f->base, FX_RO(f->pfn + 3));
+	FX_EXPECT_ENTRY(f, f->base + 3 * PAGE_SIZE, FX_RO(f->pfn + 6));
+}
+
 static struct kunit_case cases[] = {
+	KUNIT_CASE(a_physical_range_is_mapped_by_the_offset_of_the_vma),
 	KUNIT_CASE(maps_one_page),
 	KUNIT_CASE(maps_the_whole_vma),
 	KUNIT_CASE(maps_the_first_and_the_last_page),

@@ -396,6 +396,65 @@ FX_CASE(every_announcement_is_taken_back)
 	KUNIT_EXPECT_EQ(test, atomic_read(&f->mm->tlb_flush_pending), 0);
 }
 
+/* Two VMAs of four pages with a hole of four between. */
+static void map_two(struct fx *f)
+{
+	map_present(f, f->base, 4);
+	map_present(f, f->base + 8 * PAGE_SIZE, 4);
+}
+
+static int zap_over(struct fx *f, unsigned long addr, unsigned long nr)
+{
+	struct vm_area_struct *vma = fx_lock(f, addr);
+	int ret = mmext_zap_page_range(vma, addr, nr * PAGE_SIZE);
+
+	fx_unlock(f);
+	return ret;
+}
+
+FX_CASE(goes_over_vmas_and_holes_with_one_flush)
+{
+	if (!fx_use_native(f))
+		return;
+	map_two(f);
+	KUNIT_EXPECT_EQ(test, zap_over(f, f->base + PAGE_SIZE, 10), 0);
+	KUNIT_EXPECT_EQ(test, fx_entries(f, f->base, 4), 1UL);
+	KUNIT_EXPECT_EQ(test, fx_entries(f, f->base + 8 * PAGE_SIZE, 4), 1UL);
+	FX_EXPECT_COUNT(f, cleared, 6);
+	KUNIT_EXPECT_EQ(test, atomic_read(&f->mm->tlb_flush_pending), 0);
+}
+
+FX_CASE(goes_over_vmas_by_the_kernel)
+{
+	if (!fx_use_kernel(f))
+		return;
+	map_two(f);
+	KUNIT_EXPECT_EQ(test, zap_over(f, f->base, 12), 0);
+	FX_EXPECT_NONE(f, f->base, 12);
+	FX_EXPECT_COUNT(f, delegated, 2);
+	FX_EXPECT_COUNT(f, cleared, 0);
+}
+
+FX_CASE(steps_over_vmas_of_others_and_says_so)
+{
+	struct mmext_gather g;
+	int ret;
+
+	map_two(f);
+	fx_map_foreign(f, f->base + 5 * PAGE_SIZE, 2);
+	fx_lock(f, f->base);
+	mmext_gather_begin(&g, f->mm, NULL);
+	ret = mmext_unmap_vmas(&g, find_vma(f->mm, f->base), f->base,
+			       f->base + 12 * PAGE_SIZE);
+	mmext_gather_end(&g);
+	fx_unlock(f);
+	KUNIT_EXPECT_EQ(test, ret, -EPERM);
+	KUNIT_EXPECT_EQ(test, g.skipped, 2 * PAGE_SIZE);
+	FX_EXPECT_NONE(f, f->base, 4);
+	KUNIT_EXPECT_EQ(test, fx_entries(f, f->base + 5 * PAGE_SIZE, 2), 2UL);
+	FX_EXPECT_NONE(f, f->base + 8 * PAGE_SIZE, 4);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE_PARAM(takes_out_one_page, backends_gen_params),
 	KUNIT_CASE_PARAM(takes_out_the_first_and_the_last_page,
@@ -420,6 +479,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(refuses_memory_that_is_no_pfn_mapping),
 	KUNIT_CASE(does_not_delegate_what_it_can_do_itself),
 	KUNIT_CASE(says_what_it_may_not_delegate),
+	KUNIT_CASE(goes_over_vmas_and_holes_with_one_flush),
+	KUNIT_CASE(goes_over_vmas_by_the_kernel),
+	KUNIT_CASE(steps_over_vmas_of_others_and_says_so),
 	KUNIT_CASE_PARAM(no_details_are_flags_of_nothing, backends_gen_params),
 	KUNIT_CASE(a_marker_is_left_to_the_kernel),
 	KUNIT_CASE(an_entry_of_the_kernels_is_left_to_it),
