@@ -69,12 +69,17 @@ static void mmext_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct region *r = file->private_data;
 	struct mmext_stats stats;
-	u64 faults = 0;
+	u64 reads = 0, writes = 0, mkwrites = 0;
 	int cpu;
 
 	mmext_mapping_stats(&r->map, &stats);
-	for_each_possible_cpu(cpu)
-		faults += READ_ONCE(*per_cpu_ptr(r->faults, cpu));
+	for_each_possible_cpu(cpu) {
+		struct region_faults *f = per_cpu_ptr(r->faults, cpu);
+
+		reads += READ_ONCE(f->read);
+		writes += READ_ONCE(f->write);
+		mkwrites += READ_ONCE(f->mkwrite);
+	}
 
 	if (region_io(r))
 		seq_puts(m, "mmext-backing:\tiomem\n");
@@ -82,7 +87,10 @@ static void mmext_show_fdinfo(struct seq_file *m, struct file *file)
 		seq_puts(m, "mmext-backing:\tpfn\n");
 	seq_printf(m, "mmext-length:\t%llu\n", READ_ONCE(r->length));
 	seq_printf(m, "mmext-pages:\t%ld\n", atomic_long_read(&r->nr_pages));
-	seq_printf(m, "mmext-faults:\t%llu\n", faults);
+	seq_printf(m, "mmext-faults:\t%llu\n", reads + writes + mkwrites);
+	seq_printf(m, "mmext-faults-read:\t%llu\n", reads);
+	seq_printf(m, "mmext-faults-write:\t%llu\n", writes);
+	seq_printf(m, "mmext-faults-mkwrite:\t%llu\n", mkwrites);
 	seq_printf(m, "mmext-inserted:\t%llu\n", stats.inserted);
 	seq_printf(m, "mmext-cleared:\t%llu\n", stats.cleared);
 	seq_printf(m, "mmext-flushes:\t%llu\n", stats.flushes);

@@ -109,7 +109,10 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 	bool read_only;
 	pgprot_t prot;
 
-	this_cpu_inc(*r->faults);
+	if (vmf->flags & FAULT_FLAG_WRITE)
+		this_cpu_inc(r->faults->write);
+	else
+		this_cpu_inc(r->faults->read);
 
 	if (r->io)
 		return fault_io(vmf, r);
@@ -138,7 +141,7 @@ static vm_fault_t region_pfn_mkwrite(struct vm_fault *vmf)
 	struct region *r = vma_region(vmf->vma);
 	vm_fault_t ret = VM_FAULT_NOPAGE;
 
-	this_cpu_inc(*r->faults);
+	this_cpu_inc(r->faults->mkwrite);
 
 	if (down_read_killable(&r->lock))
 		return VM_FAULT_SIGBUS;

@@ -142,7 +142,7 @@ struct region *region_create(u64 length)
 	r->length = length;
 	r->shaped = length;
 
-	r->faults = alloc_percpu_gfp(u64, GFP_KERNEL_ACCOUNT);
+	r->faults = alloc_percpu_gfp(struct region_faults, GFP_KERNEL_ACCOUNT);
 	if (!r->faults)
 		goto free_region;
 

@@ -47,6 +47,18 @@ struct iomem {
 };
 
 /**
+ * struct region_faults - page faults by kind
+ * @read: loads where there was no entry
+ * @write: stores where there was no entry
+ * @mkwrite: stores to an entry that was read-only
+ */
+struct region_faults {
+	u64 read;
+	u64 write;
+	u64 mkwrite;
+};
+
+/**
  * struct region - a sparse array of pages that programs map
  * @ref: descriptors, and the module for the named ones
  * @lock: see above
@@ -58,7 +70,7 @@ struct iomem {
  * @shaped: @length can't change any more
  * @revoked: nothing can be done with it any more
  * @nr_pages: pages, each counted once however many offsets show it
- * @faults: page faults handled, one counter for each CPU
+ * @faults: page faults handled, by kind, one set of counters for each CPU
  */
 struct region {
 	struct kref ref;
@@ -71,7 +83,7 @@ struct region {
 	bool shaped;
 	bool revoked;
 	atomic_long_t nr_pages;
-	u64 __percpu *faults;
+	struct region_faults __percpu *faults;
 };
 
 /* Its physical range; NULL if it has none, or is not known to have one yet. */
