@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/mmext.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -572,7 +573,7 @@ static int do_lookup(struct file *file, void *arg)
 }
 
 /* Bytes of ACCESS between looks for a signal. */
-#define ACCESS_STEP	(1UL << 20)
+#define ACCESS_STEP	SZ_1M
 
 static ssize_t access_step(struct mmext_access *a)
 {

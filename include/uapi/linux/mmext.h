@@ -38,11 +38,13 @@
  * known but that this kernel or this build can't serve is -EOPNOTSUPP.
  *
  * An address range has to be one mapping of this descriptor, or part of one,
- * else -EFAULT.  A mapping that mprotect(2) split stays one here.
+ * else -EFAULT; but for ACCESS and for ZAP with SPAN.  A mapping that
+ * mprotect(2) split stays one here.
  *
  * Offsets, addresses and lengths are in bytes and are multiples of the page
- * size, else -EINVAL; those of ACCESS are any.  A range that wraps is -EOVERFLOW; one that passes the
- * end of the region is -EINVAL.  A length of 0 does nothing and returns 0.
+ * size, else -EINVAL; those of ACCESS are any.  A range that wraps is
+ * -EOVERFLOW; one that passes the end of the region is -EINVAL.  A length of 0
+ * does nothing and returns 0.
  *
  * A call that works through a range advances it in the structure as it goes,
  * whether it succeeds or not: what is left of the range is what is left to do.
