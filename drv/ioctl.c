@@ -161,10 +161,12 @@ static int do_setup(struct file *file, void *arg)
 		return err;
 	if (s->backing > MMEXT_BACKING_GUEST || s->cache > MMEXT_CACHE_UC)
 		return -EINVAL;
+	if (s->reserved || (s->around && !region_around_valid(s->around)))
+		return -EINVAL;
 	if (s->backing != MMEXT_BACKING_PFN || s->cache != MMEXT_CACHE_WB)
 		return -EOPNOTSUPP;
 
-	return region_setup(file->private_data, s->length);
+	return region_setup(file->private_data, s->length, s->around);
 }
 
 static int do_iomem(struct file *file, void *arg)

@@ -86,6 +86,7 @@ static void mmext_show_fdinfo(struct seq_file *m, struct file *file)
 	else
 		seq_puts(m, "mmext-backing:\tpfn\n");
 	seq_printf(m, "mmext-length:\t%llu\n", READ_ONCE(r->length));
+	seq_printf(m, "mmext-around:\t%u\n", READ_ONCE(r->around));
 	seq_printf(m, "mmext-pages:\t%ld\n", atomic_long_read(&r->nr_pages));
 	seq_printf(m, "mmext-faults:\t%llu\n", reads + writes + mkwrites);
 	seq_printf(m, "mmext-faults-read:\t%llu\n", reads);

@@ -16,8 +16,10 @@ module_param(test_lookup_delay_us, uint, 0644);
 MODULE_PARM_DESC(test_lookup_delay_us,
 		 "sleep between looking a page up and inserting it");
 #define test_lookup_gap() mmext_test_delay(test_lookup_delay_us)
+#define test_lookup_sleeps() (test_lookup_delay_us)
 #else
 #define test_lookup_gap() do { } while (0)
+#define test_lookup_sleeps() false
 #endif
 
 static struct region *vma_region(struct vm_area_struct *vma)
@@ -100,40 +102,106 @@ static vm_fault_t fault_io(struct vm_fault *vmf, struct region *r)
 	return ret;
 }
 
-static vm_fault_t region_fault(struct vm_fault *vmf)
+/* The page of the fault and no other.  Returns 0 if it takes the lock. */
+static vm_fault_t fault_one(struct vm_fault *vmf, struct region *r,
+			    unsigned long seq)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	struct region *r = vma_region(vma);
-	struct page *page;
-	unsigned long seq;
+	struct page *page = region_page(r, vmf->pgoff);
 	bool read_only;
 	pgprot_t prot;
 
+	/* it may be freed from here on, so only its number is used */
+	if (!page)
+		return 0;
+
+	read_only = region_read_only(r, vmf->pgoff);
+	if (vmf->flags & FAULT_FLAG_WRITE && read_only)
+		return 0;
+
+	test_lookup_gap();
+	prot = mmext_vma_prot(vma, entry_writable(vma, read_only));
+	return mmext_fault_insert_pfn(vmf, page_to_pfn(page), prot, seq);
+}
+
+/*
+ * The pages that exist around that of the fault, in the block of addresses that
+ * the region's window is.  Returns 0 if it takes the lock.
+ */
+static vm_fault_t fault_around(struct vm_fault *vmf, struct region *r,
+			       unsigned long seq)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	DECLARE_BITMAP(read_only, MMEXT_AROUND_MAX);
+	unsigned long pfns[MMEXT_AROUND_MAX];
+	unsigned long addr, last, page;
+	unsigned int nr;
+
+	addr = max(vmf->address & ~(r->around - 1UL), vma->vm_start);
+	last = min(vmf->address | (r->around - 1UL), vma->vm_end - 1);
+	nr = (last - addr + 1) >> PAGE_SHIFT;
+	page = (vmf->address - addr) >> PAGE_SHIFT;
+
+	/* those of which the numbers are used may be freed from here on */
+	region_pfns(r, vmf->pgoff - page, nr, pfns, read_only);
+	if (pfns[page] == MMEXT_NO_PFN)
+		return 0;
+	if (vmf->flags & FAULT_FLAG_WRITE && test_bit(page, read_only))
+		return 0;
+
+	test_lookup_gap();
+	return mmext_fault_insert_pfns(vmf, addr, nr, pfns, read_only, seq);
+}
+
+/* For a page that exists, and may be accessed so; otherwise 0. */
+static vm_fault_t fault_unlocked(struct vm_fault *vmf, struct region *r)
+{
+	unsigned long seq;
+
+	if (!mmext_read_begin(&r->map, &seq) || is_gone(r, vmf->pgoff))
+		return 0;
+
+	return r->around > PAGE_SIZE ? fault_around(vmf, r, seq) :
+				       fault_one(vmf, r, seq);
+}
+
+static void count_fault(struct vm_fault *vmf, struct region *r)
+{
 	if (vmf->flags & FAULT_FLAG_WRITE)
 		this_cpu_inc(r->faults->write);
 	else
 		this_cpu_inc(r->faults->read);
+}
 
+static vm_fault_t region_fault(struct vm_fault *vmf)
+{
+	struct region *r = vma_region(vmf->vma);
+
+	count_fault(vmf, r);
 	if (r->io)
 		return fault_io(vmf, r);
-	if (!mmext_read_begin(&r->map, &seq))
-		return fault_locked(vmf, r);
-	if (is_gone(r, vmf->pgoff))
-		return VM_FAULT_SIGBUS;
 
-	/* it may be freed from here on, so only its number is used */
-	page = region_page(r, vmf->pgoff);
-	if (!page)
-		return fault_locked(vmf, r);
+	return fault_unlocked(vmf, r) ?: fault_locked(vmf, r);
+}
 
-	read_only = region_read_only(r, vmf->pgoff);
-	if (vmf->flags & FAULT_FLAG_WRITE && read_only)
-		return VM_FAULT_SIGSEGV;
+/*
+ * The core offers read faults here first, in a section of RCU, and then, if that
+ * is no answer, to region_fault().
+ */
+static vm_fault_t __maybe_unused region_map_pages(struct vm_fault *vmf,
+						  pgoff_t first, pgoff_t last)
+{
+	struct region *r = vma_region(vmf->vma);
+	vm_fault_t ret;
 
-	test_lookup_gap();
-	prot = mmext_vma_prot(vma, entry_writable(vma, read_only));
-	return mmext_fault_insert_pfn(vmf, page_to_pfn(page), prot, seq) ?:
-	       fault_locked(vmf, r);
+	/* which is no place to sleep in */
+	if (r->io || test_lookup_sleeps())
+		return 0;
+
+	ret = fault_unlocked(vmf, r);
+	if (ret)
+		count_fault(vmf, r);
+	return ret;
 }
 
 static vm_fault_t region_pfn_mkwrite(struct vm_fault *vmf)
@@ -205,6 +273,7 @@ unlock:
 static const struct vm_operations_struct region_vm_ops = {
 	MMEXT_VM_OPS,
 	.fault = region_fault,
+	COMPAT_MAP_PAGES(region_map_pages)
 	.pfn_mkwrite = region_pfn_mkwrite,
 	.access = region_access,
 };

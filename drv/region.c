@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/gfp.h>
+#include <linux/log2.h>
 #include <linux/moduleparam.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
@@ -72,6 +73,41 @@ static const struct kernel_param_ops limit_ops = {
 module_param_cb(limit, &limit_ops, NULL, 0644);
 MODULE_PARM_DESC(limit,
 		 "bytes that all regions may hold together (K, M, G; default: half of the memory)");
+
+/* What one fault maps, where SETUP does not say it. */
+static u32 around_bytes = 16 * PAGE_SIZE;
+
+/* A power of two: aligned, it is in one page table. */
+bool region_around_valid(u64 bytes)
+{
+	return bytes >= PAGE_SIZE && bytes <= MMEXT_AROUND_MAX * PAGE_SIZE &&
+	       is_power_of_2(bytes);
+}
+
+static int around_set(const char *val, const struct kernel_param *kp)
+{
+	char *end;
+	u64 bytes = memparse(val, &end);
+
+	if (end == val || (*end && *end != '\n') || !region_around_valid(bytes))
+		return -EINVAL;
+	WRITE_ONCE(around_bytes, bytes);
+	return 0;
+}
+
+static int around_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(around_bytes));
+}
+
+static const struct kernel_param_ops around_ops = {
+	.set = around_set,
+	.get = around_get,
+};
+
+module_param_cb(around, &around_ops, NULL, 0644);
+MODULE_PARM_DESC(around,
+		 "bytes that one fault maps of the pages that exist, a power of two up to 64 pages (K; default: 16 pages), one page: no more than it needs");
 
 static struct vfsmount *region_mnt;
 
@@ -140,6 +176,7 @@ struct region *region_create(u64 length)
 	init_rwsem(&r->lock);
 	xa_init_flags(&r->pages, XA_FLAGS_ACCOUNT);
 	r->length = length;
+	r->around = READ_ONCE(around_bytes);
 	r->shaped = length;
 
 	r->faults = alloc_percpu_gfp(struct region_faults, GFP_KERNEL_ACCOUNT);
@@ -242,13 +279,16 @@ void region_shape(struct region *r)
 	up_write(&r->lock);
 }
 
-int region_setup(struct region *r, u64 length)
+/* @around: 0: as it is */
+int region_setup(struct region *r, u64 length, u32 around)
 {
 	int ret = -EBUSY;
 
 	down_write(&r->lock);
 	if (!r->shaped) {
 		WRITE_ONCE(r->length, length);
+		if (around)
+			WRITE_ONCE(r->around, around);
 		/* pairs with region_shape() */
 		smp_store_release(&r->shaped, true);
 		ret = 0;
@@ -308,6 +348,42 @@ struct page *region_page(struct region *r, pgoff_t index)
 bool region_read_only(struct region *r, pgoff_t index)
 {
 	return xa_get_mark(&r->pages, index, REGION_READ_ONLY);
+}
+
+/**
+ * region_pfns - the page frames that a range of offsets shows
+ * @r: the region
+ * @first: page index
+ * @nr: pages, at least 1
+ * @pfns: filled in; MMEXT_NO_PFN for a hole
+ * @read_only: bitmap, filled in: a store has to ask first
+ *
+ * Context: as region_page().
+ */
+void region_pfns(struct region *r, pgoff_t first, unsigned int nr,
+		 unsigned long *pfns, unsigned long *read_only)
+{
+	bool protects = xa_marked(&r->pages, REGION_READ_ONLY);
+	XA_STATE(xas, &r->pages, first);
+	struct page *page;
+	unsigned int i = 0;
+
+	bitmap_zero(read_only, nr);
+
+	rcu_read_lock();
+	xas_for_each(&xas, page, first + nr - 1) {
+		if (xas_retry(&xas, page) || xa_is_value(page))
+			continue;
+		while (i < xas.xa_index - first)
+			pfns[i++] = MMEXT_NO_PFN;
+		if (protects && xas_get_mark(&xas, REGION_READ_ONLY))
+			__set_bit(i, read_only);
+		pfns[i++] = page_to_pfn(page);
+	}
+	rcu_read_unlock();
+
+	while (i < nr)
+		pfns[i++] = MMEXT_NO_PFN;
 }
 
 /**

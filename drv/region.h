@@ -67,7 +67,8 @@ struct region_faults {
  * @pages: by page index: the page; a value where there is none but a mark
  * @io: the physical range that it shows, in place of pages; set before @shaped
  * @length: bytes, a multiple of the page size; 0: no end
- * @shaped: @length can't change any more
+ * @around: bytes of addresses that one fault may map
+ * @shaped: @length and @around can't change any more
  * @revoked: nothing can be done with it any more
  * @nr_pages: pages, each counted once however many offsets show it
  * @faults: page faults handled, by kind, one set of counters for each CPU
@@ -80,6 +81,7 @@ struct region {
 	struct xarray pages;
 	struct iomem *io;
 	u64 length;
+	u32 around;
 	bool shaped;
 	bool revoked;
 	atomic_long_t nr_pages;
@@ -110,6 +112,7 @@ static inline void *page_at(struct page *page, unsigned long pos)
 int region_fs_init(void);
 void region_fs_exit(void);
 void region_limit_init(void);
+bool region_around_valid(u64 bytes);
 u64 region_limit(void);
 u64 region_used(void);
 long region_live(void);
@@ -120,12 +123,14 @@ void region_put(struct region *r);
 
 u64 region_end(struct region *r);
 void region_shape(struct region *r);
-int region_setup(struct region *r, u64 length);
+int region_setup(struct region *r, u64 length, u32 around);
 int region_iomem(struct region *r, u64 phys, u64 length, u32 cache);
 
 struct page *region_page(struct region *r, pgoff_t index);
 struct page *region_page_alloc(struct region *r, pgoff_t index);
 bool region_read_only(struct region *r, pgoff_t index);
+void region_pfns(struct region *r, pgoff_t first, unsigned int nr,
+		 unsigned long *pfns, unsigned long *read_only);
 
 int region_exchange(struct region *r, pgoff_t from, pgoff_t to,
 		    unsigned long nr);

@@ -413,6 +413,165 @@ FX_CASE(a_fault_takes_one_table)
 	KUNIT_EXPECT_EQ(test, fx_tables(f), tables + 1);
 }
 
+/* Several at once */
+
+/**
+ * struct around - what the next fault hands over, of the object's frames
+ * @addr: first address
+ * @nr: pages
+ * @hole: page without a frame
+ * @read_only: page that can't be stored to, if there is a bitmap
+ * @bitmap: there is one
+ * @overtaken: an invalidation comes first
+ * @ret: what the function said
+ */
+struct around {
+	unsigned long addr;
+	unsigned int nr;
+	unsigned int hole;
+	unsigned int read_only;
+	bool bitmap;
+	bool overtaken;
+	unsigned int ret;
+};
+
+static vm_fault_t fault_around(struct fx *f, struct vm_fault *vmf)
+{
+	struct around *a = (struct around *)f->data;
+	DECLARE_BITMAP(read_only, MMEXT_AROUND_MAX + 1) = {};
+	unsigned long pfns[MMEXT_AROUND_MAX + 1];
+	unsigned long seq;
+	unsigned int i;
+
+	KUNIT_EXPECT_TRUE(f->test, mmext_read_begin(&f->map, &seq));
+	for (i = 0; i < ARRAY_SIZE(pfns); i++)
+		pfns[i] = f->pfn + i;
+	pfns[a->hole] = MMEXT_NO_PFN;
+	__set_bit(a->read_only, read_only);
+	if (a->overtaken) {
+		mmext_invalidate_begin(&f->map);
+		mmext_invalidate_end(&f->map);
+	}
+	a->ret = FX_VMF(mmext_fault_insert_pfns(vmf, a->addr, a->nr, pfns,
+						a->bitmap ? read_only : NULL,
+						seq));
+	if (a->ret == FX_NOPAGE)
+		return VM_FAULT_NOPAGE;
+	return a->ret ? VM_FAULT_SIGBUS : fx_fault(f, vmf);
+}
+
+/* The entry, but for young, which depends on the hardware. */
+#define EXPECT_AROUND(_addr, _want) \
+	KUNIT_EXPECT_EQ(test, fx_entry(f, _addr) & ~FX_YOUNG, \
+			(u64)(_want) & ~FX_YOUNG)
+
+FX_CASE(a_fault_puts_in_what_is_around_it)
+{
+	unsigned long addr = fx_map(f, 8);
+	struct around a = { .addr = addr + PAGE_SIZE, .nr = 5, .hole = 3 };
+	u64 val;
+
+	f->fault = fault_around;
+	f->data = (unsigned long)&a;
+	KUNIT_EXPECT_EQ(test, fx_get(addr + 3 * PAGE_SIZE, &val), 0);
+	KUNIT_EXPECT_EQ(test, val, FX_MARK(2));
+	FX_EXPECT_NONE(f, addr, 1);
+	EXPECT_AROUND(addr + PAGE_SIZE, FX_RW(f->pfn));
+	EXPECT_AROUND(addr + 2 * PAGE_SIZE, FX_RW(f->pfn + 1));
+	FX_EXPECT_ENTRY(f, addr + 3 * PAGE_SIZE, FX_RW(f->pfn + 2));
+	FX_EXPECT_NONE(f, addr + 4 * PAGE_SIZE, 1);
+	EXPECT_AROUND(addr + 5 * PAGE_SIZE, FX_RW(f->pfn + 4));
+	FX_EXPECT_NONE(f, addr + 6 * PAGE_SIZE, 2);
+	FX_EXPECT_COUNT(f, inserted, 4);
+	KUNIT_EXPECT_EQ(test, f->faults, 1U);
+}
+
+FX_CASE(only_the_page_of_the_fault_is_dirty)
+{
+	unsigned long addr = fx_map(f, 4);
+	struct around a = {
+		.addr = addr, .nr = 4, .hole = MMEXT_AROUND_MAX,
+		.bitmap = true, .read_only = 2,
+	};
+
+	f->fault = fault_around;
+	f->data = (unsigned long)&a;
+	KUNIT_EXPECT_EQ(test, fx_put(addr + PAGE_SIZE, FX_MARK(1)), 0);
+	EXPECT_AROUND(addr, FX_RW(f->pfn));
+	FX_EXPECT_ENTRY(f, addr + PAGE_SIZE, FX_RWD(f->pfn + 1));
+	EXPECT_AROUND(addr + 2 * PAGE_SIZE, FX_RO(f->pfn + 2));
+	EXPECT_AROUND(addr + 3 * PAGE_SIZE, FX_RW(f->pfn + 3));
+	KUNIT_EXPECT_EQ(test, f->mkwrites, 0U);
+}
+
+FX_CASE(what_is_there_around_a_fault_stays)
+{
+	unsigned long addr = fx_map(f, 4);
+	struct around a = { .addr = addr, .nr = 4, .hole = MMEXT_AROUND_MAX };
+	u64 val;
+
+	KUNIT_ASSERT_EQ(test, fx_insert(f, addr, f->pfn + 9), FX_NOPAGE);
+	fx_plant(f, addr + PAGE_SIZE, fx_marker());
+	f->fault = fault_around;
+	f->data = (unsigned long)&a;
+	KUNIT_EXPECT_EQ(test, fx_get(addr + 2 * PAGE_SIZE, &val), 0);
+	FX_EXPECT_ENTRY(f, addr, FX_RO(f->pfn + 9));
+	FX_EXPECT_ENTRY(f, addr + PAGE_SIZE, FX_MARKER);
+	EXPECT_AROUND(addr + 3 * PAGE_SIZE, FX_RW(f->pfn + 3));
+	FX_EXPECT_COUNT(f, inserted, 3);
+	fx_plant(f, addr + PAGE_SIZE, __pte(0));
+}
+
+FX_CASE(an_invalidation_keeps_all_of_them_out)
+{
+	unsigned long addr = fx_map(f, 4);
+	struct around a = {
+		.addr = addr, .nr = 4, .hole = MMEXT_AROUND_MAX,
+		.overtaken = true,
+	};
+	u64 val;
+
+	f->fault = fault_around;
+	f->data = (unsigned long)&a;
+	KUNIT_EXPECT_EQ(test, fx_get(addr, &val), 0);
+	KUNIT_EXPECT_EQ(test, a.ret, 0U);
+	FX_EXPECT_COUNT(f, retries, 1);
+	/* the one that was looked up again */
+	FX_EXPECT_COUNT(f, inserted, 1);
+	FX_EXPECT_NONE(f, addr + PAGE_SIZE, 3);
+}
+
+FX_CASE(several_refuses_a_wrong_stretch)
+{
+	unsigned long border = f->base + PMD_SIZE, addr = border - 8 * PAGE_SIZE;
+	const struct around wrong[] = {
+		/* nothing, too many, and not the page of the fault */
+		{ .addr = addr, .nr = 0, .hole = 60 },
+		{ .addr = addr, .nr = MMEXT_AROUND_MAX + 1, .hole = 60 },
+		{ .addr = addr - PAGE_SIZE, .nr = 1, .hole = 60 },
+		{ .addr = addr + PAGE_SIZE, .nr = 2, .hole = 60 },
+		/* not of the VMA, of two tables, and not a page */
+		{ .addr = addr - PAGE_SIZE, .nr = 4, .hole = 60 },
+		{ .addr = addr, .nr = 9, .hole = 60 },
+		{ .addr = addr + 1, .nr = 2, .hole = 60 },
+		/* no frame for the page of the fault */
+		{ .addr = addr, .nr = 4, .hole = 0 },
+	};
+	struct around a;
+	unsigned int i;
+	u64 val;
+
+	fx_map_at(f, addr, 128, 0);
+	f->fault = fault_around;
+	f->data = (unsigned long)&a;
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		a = wrong[i];
+		KUNIT_EXPECT_EQ(test, fx_get(addr, &val), -EFAULT);
+		KUNIT_EXPECT_EQ_MSG(test, a.ret, FX_SIGBUS, "%u", i);
+	}
+	FX_EXPECT_NONE(f, addr, 128);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(puts_in_a_frame),
 	KUNIT_CASE(the_frame_is_what_a_program_reads),
@@ -443,6 +602,11 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_fault_refuses_a_frame_that_there_cannot_be),
 	KUNIT_CASE(a_fault_refuses_a_vma_of_others),
 	KUNIT_CASE(a_fault_takes_one_table),
+	KUNIT_CASE(a_fault_puts_in_what_is_around_it),
+	KUNIT_CASE(only_the_page_of_the_fault_is_dirty),
+	KUNIT_CASE(what_is_there_around_a_fault_stays),
+	KUNIT_CASE(an_invalidation_keeps_all_of_them_out),
+	KUNIT_CASE(several_refuses_a_wrong_stretch),
 	{}
 };
 

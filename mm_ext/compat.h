@@ -110,6 +110,17 @@ static inline pud_t *compat_pud_offset(p4d_t *p4d, unsigned long addr)
 #define compat_pud_offset(p4d, addr)	pud_offset(p4d, addr)
 #endif
 
+/*
+ * The core calls fault() and pfn_mkwrite() under the VMA's lock only if there is
+ * map_pages(), and otherwise lets go of it and takes the mmap lock
+ * (vmf_can_call_fault()).  Kernels without that lock gain nothing by it.
+ */
+#ifdef MMEXT_HAVE_VMA_LOCK_FAULTS
+#define COMPAT_MAP_PAGES(_fn)	.map_pages = _fn,
+#else
+#define COMPAT_MAP_PAGES(_fn)
+#endif
+
 #ifdef CONFIG_ARM64
 #include <asm/cpucaps.h>
 #include <asm/cpufeature.h>
@@ -130,6 +141,10 @@ static inline pud_t *compat_pud_offset(p4d_t *p4d, unsigned long addr)
 #else
 #define compat_arm64_tlbi_suffices()	true
 #endif
+
+#define compat_hw_young()	cpu_has_hw_af()
+#else
+#define compat_hw_young()	IS_ENABLED(CONFIG_X86)
 #endif /* CONFIG_ARM64 */
 
 #endif /* _MMEXT_COMPAT_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Putting one page frame into a VMA, from a fault handler.
+ * Putting one page frame into a VMA, from a fault handler, and those around it.
  */
 #include <linux/export.h>
 
@@ -76,6 +76,111 @@ vm_fault_t mmext_fault_insert_pfn(struct vm_fault *vmf, unsigned long pfn,
 	return insert_pfn(vmf->vma, vmf, vmf->address, pfn, pgprot, seq);
 }
 EXPORT_SYMBOL_GPL(mmext_fault_insert_pfn);
+
+/* Fill what is none; the table is locked.  Returns how many it was. */
+static unsigned int fill_around(struct vm_fault *vmf, unsigned long addr,
+				unsigned int nr, const unsigned long *pfns,
+				const unsigned long *read_only, pte_t *ptep)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long fault = vmf->address & PAGE_MASK;
+	pgprot_t prot[] = {
+		mmext_vma_prot(vma, true), mmext_vma_prot(vma, false),
+	};
+	bool old = mmext_old_is_free();
+	unsigned int i, filled = 0;
+	pte_t pte;
+
+	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
+		if (pfns[i] == MMEXT_NO_PFN || !pte_none(READ_ONCE(ptep[i])))
+			continue;
+
+		pte = mmext_mk_pte(pfns[i],
+				   prot[read_only && test_bit(i, read_only)]);
+		if (addr != fault)
+			pte = old ? pte_mkold(pte) : pte;
+		else if (vmf->flags & FAULT_FLAG_WRITE && pte_write(pte))
+			pte = pte_mkdirty(pte_mkyoung(pte));
+		mmext_set_pte(vma->vm_mm, addr, ptep + i, pte);
+		filled++;
+	}
+	return filled;
+}
+
+/* Is it a stretch of one table and one VMA that the fault is in? */
+static bool around_fault(struct vm_fault *vmf, unsigned long addr,
+			 unsigned int nr)
+{
+	unsigned long size = (unsigned long)nr << PAGE_SHIFT;
+
+	if (!nr || nr > MMEXT_AROUND_MAX ||
+	    !mmext_range_in_vma(vmf->vma, addr, size))
+		return false;
+	return vmf->address >= addr && vmf->address - addr < size &&
+	       !((addr ^ (addr + size - 1)) & PMD_MASK);
+}
+
+/**
+ * mmext_fault_insert_pfns - insert what a fault handler looked up, and around
+ * @vmf: the fault, in one of the engine's VMAs
+ * @addr: user address of the first page, not behind that of @vmf
+ * @nr: pages, at most MMEXT_AROUND_MAX, that of @vmf among them
+ * @pfns: their page frames; MMEXT_NO_PFN where there is none to insert
+ * @read_only: bitmap of the pages that can't be stored to without another
+ *	fault; NULL: none of them
+ * @seq: what mmext_read_begin() gave before the first of @pfns was looked up
+ *
+ * mmext_fault_insert_pfn() for several pages: under one lock of the table, and
+ * with one look at the sequence for all of them.  The pages are of one VMA and
+ * of one table (PMD_SIZE of addresses).  Entries that are there stay.  Those
+ * that the fault was not for are clean, and, where the hardware marks an entry
+ * at no cost, not young.  Otherwise they are what mmext_vma_prot() says.
+ *
+ * Context: from a fault handler, also from map_pages().  Does not allocate and
+ * does not sleep.
+ * Return: as mmext_fault_insert_pfn(); VM_FAULT_SIGBUS also if the range is not
+ * as said above.
+ */
+vm_fault_t mmext_fault_insert_pfns(struct vm_fault *vmf, unsigned long addr,
+				   unsigned int nr, const unsigned long *pfns,
+				   const unsigned long *read_only,
+				   unsigned long seq)
+{
+	struct mmext_mapping *m = mmext_vma_mapping(vmf->vma);
+	vm_fault_t ret = VM_FAULT_NOPAGE;
+	unsigned long last = 0;
+	struct mmext_walk w;
+	unsigned int i;
+	pte_t pte;
+
+	if (!m || !around_fault(vmf, addr, nr))
+		return VM_FAULT_SIGBUS;
+	for (i = 0; i < nr; i++) {
+		if (pfns[i] > last && pfns[i] != MMEXT_NO_PFN)
+			last = pfns[i];
+	}
+	i = (vmf->address - addr) >> PAGE_SHIFT;
+	if (pfns[i] == MMEXT_NO_PFN || !mmext_pfns_possible(last, 1))
+		return VM_FAULT_SIGBUS;
+
+	if (mmext_walk_lock_alloc(vmf->vma, vmf, addr, &w))
+		return VM_FAULT_NOPAGE;
+
+	pte = READ_ONCE(w.pte[i]);
+	if (!mmext_seq_current(m, seq)) {
+		mmext_count(m, retries, 1);
+		ret = 0;
+	} else if (!pte_none(pte) && !pte_present(pte)) {
+		ret = VM_FAULT_SIGBUS;
+	} else {
+		mmext_count(m, inserted, fill_around(vmf, addr, nr, pfns,
+						     read_only, w.pte));
+	}
+	mmext_walk_unlock(&w);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(mmext_fault_insert_pfns);
 
 /**
  * mmext_vmf_insert_pfn_prot - insert a page frame with a protection of its own

@@ -81,6 +81,15 @@ static inline bool mmext_pte_is(pte_t pte, unsigned long pfn)
 }
 
 /*
+ * Does it cost nothing to insert an entry that is not young?  Where the first
+ * access is a fault, it does.
+ */
+static inline bool mmext_old_is_free(void)
+{
+	return compat_hw_young();
+}
+
+/*
  * Let an entry be stored to.  What the hardware may set meanwhile, accessed
  * and (never on a read-only entry) dirty, is set here as well, so nothing of
  * it is lost by a plain store.  s390 must not store over a valid entry: there

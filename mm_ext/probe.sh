@@ -57,4 +57,5 @@ compiles IS_COW_MAPPING 'is_cow_mapping(0)' "$@"
 compiles PTE_MKWRITE_NOVMA 'pte = pte_mkwrite_novma(pte)' "$@"
 compiles PIN_REMOTE_NO_VMAS \
 	'pin_user_pages_remote(vma->vm_mm, 0, 0, 0, NULL, NULL)' "$@"
+compiles VMA_LOCK_FAULTS 'enum fault_flag f = FAULT_FLAG_VMA_LOCK' "$@"
 compiles RSS_PERCPU '(void)percpu_counter_sum(&vma->vm_mm->rss_stat[0])' "$@"

@@ -150,6 +150,7 @@ FIXTURE_VARIANT_ADD(call, setup)
 {
 	.cmd = MMEXT_SETUP,
 	.size = sizeof(struct mmext_setup),
+	.min = offsetof(struct mmext_setup, around),
 	.flags = MMEXT_SETUP_HUGE,
 	.needs_write = true,
 };
@@ -511,7 +512,7 @@ TEST(numbers_of_no_call_are_enotty)
 TEST(structs_are_laid_out_as_published)
 {
 	EXPECT_EQ(72, sizeof(struct mmext_info));
-	EXPECT_EQ(24, sizeof(struct mmext_setup));
+	EXPECT_EQ(32, sizeof(struct mmext_setup));
 	EXPECT_EQ(24, sizeof(struct mmext_populate));
 	EXPECT_EQ(32, sizeof(struct mmext_remap));
 	EXPECT_EQ(32, sizeof(struct mmext_zap));
@@ -526,6 +527,7 @@ TEST(structs_are_laid_out_as_published)
 	EXPECT_EQ(16, offsetof(struct mmext_info, out_features));
 	EXPECT_EQ(64, offsetof(struct mmext_info, out_backing));
 	EXPECT_EQ(16, offsetof(struct mmext_setup, backing));
+	EXPECT_EQ(24, offsetof(struct mmext_setup, around));
 	EXPECT_EQ(24, offsetof(struct mmext_remap, length));
 	EXPECT_EQ(24, offsetof(struct mmext_lookup, entries));
 	EXPECT_EQ(12, offsetof(struct mmext_entry, shift));

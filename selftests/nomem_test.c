@@ -627,7 +627,8 @@ static bool after_store(struct world *w)
 
 static bool after_load_near(struct world *w)
 {
-	return untouched(w) && entries_present(w->fd, LONELY, LENGTH) == 1;
+	/* and what is around it, in the block of addresses that it is in */
+	return untouched(w) && entries_present(w->fd, LONELY, LENGTH) == NR;
 }
 
 /* From inside the kernel: a fault that fails is an error of the call. */

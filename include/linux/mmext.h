@@ -140,6 +140,10 @@ struct mmext_pte {
 	bool young : 1;
 };
 
+/* How many pages mmext_fault_insert_pfns() takes, and what it takes for none. */
+#define MMEXT_AROUND_MAX	64
+#define MMEXT_NO_PFN		ULONG_MAX
+
 /* mapping.c: objects, invalidation, reverse mapping */
 int mmext_mapping_init(struct mmext_mapping *m);
 void mmext_mapping_destroy(struct mmext_mapping *m);
@@ -165,6 +169,10 @@ vm_fault_t mmext_vmf_insert_pfn_prot(struct vm_area_struct *vma,
 				     pgprot_t pgprot);
 vm_fault_t mmext_fault_insert_pfn(struct vm_fault *vmf, unsigned long pfn,
 				  pgprot_t pgprot, unsigned long seq);
+vm_fault_t mmext_fault_insert_pfns(struct vm_fault *vmf, unsigned long addr,
+				   unsigned int nr, const unsigned long *pfns,
+				   const unsigned long *read_only,
+				   unsigned long seq);
 
 /* remap.c */
 int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,

@@ -163,14 +163,19 @@ struct mmext_info {
  * @length: bytes, the region's end; 0: none
  * @backing: one of enum mmext_backing
  * @cache: one of enum mmext_cache
+ * @around: bytes; how much one fault maps: of the block of addresses of this
+ *	size that the fault is in, all pages that exist; a power of two, from
+ *	one page (no more than the page of the fault) to 64 pages; 0: as the
+ *	module's parameter "around" says, 16 pages by default
+ * @reserved: 0
  *
  * Once, before the first mmap(2), read(2) or write(2) and before any other
  * call but INFO.  A region without it has PFN backing, write-back entries and
  * no end.
  *
  * Errors: -EBUSY the region has its shape already; -EINVAL @backing or @cache
- * is not of its enum, or @length passes INFO's out_max_offset or is not a
- * multiple of the page size; -EOPNOTSUPP a backing or memory type that can't
+ * is not of its enum, @length passes INFO's out_max_offset or is not a
+ * multiple of the page size, or @around is none of these; -EOPNOTSUPP a backing or memory type that can't
  * be served; -EBADF.
  */
 struct mmext_setup {
@@ -179,6 +184,8 @@ struct mmext_setup {
 	__aligned_u64 length;
 	__u32 backing;
 	__u32 cache;
+	__u32 around;
+	__u32 reserved;
 };
 
 #define MMEXT_SETUP _IO(MMEXT_TYPE, MMEXT_CMD_SETUP)
