@@ -5,6 +5,7 @@
  */
 #include <linux/capability.h>
 #include <linux/fs.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmext.h>
 #include <linux/sched/signal.h>
@@ -120,6 +121,9 @@ static int in_steps(struct file *file, void *arg, u64 *a, u64 *b, u64 *length,
 			return 0;
 		if (done < 0)
 			return done;
+		/* there is no room for more of what it gives out */
+		if (!done)
+			return 0;
 
 		*a += (u64)done << PAGE_SHIFT;
 		if (b)
@@ -224,6 +228,8 @@ static int populate_pages(struct vm_area_struct *vma, struct region *r,
 			}
 		}
 		page_write = page && write && !region_read_only(r, index + i);
+		if (page_write)
+			region_dirty_mark(r, index + i);
 
 		if (run && page && page_write == run_write &&
 		    page_to_pfn(page) == run_pfn + run) {
@@ -499,6 +505,189 @@ static int do_protect(struct file *file, void *arg)
 	return in_steps(file, p, &p->offset, NULL, &p->length, protect_step);
 }
 
+/* What DIRTY's GET has found and not given out yet. */
+struct dirty_get {
+	struct mmext_dirty *d;
+	unsigned long marks[BITS_TO_LONGS(DIRTY_PAGES)];
+	struct mmext_run runs[32];
+	unsigned int nr_runs;
+};
+
+static long dirty_start_step(struct file *file, void *arg, u64 pages)
+{
+	struct region *r = file->private_data;
+	struct mmext_dirty *d = arg;
+	long ret;
+
+	ret = lock_region(r);
+	if (ret)
+		return ret;
+	ret = region_dirty_start(r, d->offset >> PAGE_SHIFT, pages);
+	up_write(&r->lock);
+	return ret;
+}
+
+static long dirty_stop_step(struct file *file, void *arg, u64 pages)
+{
+	struct region *r = file->private_data;
+	struct mmext_dirty *d = arg;
+	long ret;
+
+	ret = lock_region(r);
+	if (ret)
+		return ret;
+	ret = region_dirty_stop(r, d->offset >> PAGE_SHIFT, pages);
+	up_write(&r->lock);
+	return ret;
+}
+
+/* Of @nr pages from @first on, those that the runs there is room for cover. */
+static unsigned long find_runs(struct dirty_get *g, pgoff_t first,
+			       unsigned long nr)
+{
+	unsigned long bit = first % DIRTY_PAGES, begin = bit, end = bit + nr;
+	unsigned int most = min_t(u32, g->d->nr, ARRAY_SIZE(g->runs));
+	struct mmext_run *run = g->runs;
+
+	for (g->nr_runs = 0; ; g->nr_runs++, run++) {
+		bit = find_next_bit(g->marks, end, bit);
+		if (bit >= end)
+			return nr;
+		if (g->nr_runs == most)
+			return bit - begin;
+		run->offset = (u64)(first + (bit - begin)) << PAGE_SHIFT;
+		run->length = bit;
+		bit = find_next_zero_bit(g->marks, end, bit);
+		run->length = (bit - run->length) << PAGE_SHIFT;
+	}
+}
+
+static int put_marks(struct dirty_get *g, pgoff_t first, unsigned long nr)
+{
+	struct mmext_dirty *d = g->d;
+	size_t size;
+	void *from;
+
+	if (d->flags & MMEXT_DIRTY_RUNS) {
+		from = g->runs;
+		size = g->nr_runs * sizeof(*g->runs);
+	} else {
+		from = &g->marks[first % DIRTY_PAGES / BITS_PER_LONG];
+		size = BITS_TO_LONGS(nr) * sizeof(*g->marks);
+	}
+	if (copy_to_user(u64_to_user_ptr(d->marks), from, size))
+		return -EFAULT;
+
+	d->marks += size;
+	if (d->flags & MMEXT_DIRTY_RUNS)
+		d->nr -= g->nr_runs;
+	return 0;
+}
+
+static long dirty_get_step(struct file *file, void *arg, u64 pages)
+{
+	struct region *r = file->private_data;
+	struct dirty_get *g = arg;
+	struct mmext_dirty *d = g->d;
+	pgoff_t first = d->offset >> PAGE_SHIFT;
+	bool clear = d->flags & MMEXT_DIRTY_CLEAR;
+	unsigned long nr;
+	int err;
+
+	if (d->flags & MMEXT_DIRTY_RUNS && !d->nr)
+		return 0;
+
+	if (clear)
+		err = lock_region(r);
+	else
+		err = down_read_killable(&r->lock);
+	if (err)
+		return err;
+
+	if (d->flags & MMEXT_DIRTY_RUNS) {
+		nr = region_dirty_next(r, first, first + pages - 1) - first;
+		if (nr) {
+			/* a stretch without a log has no marks */
+			g->nr_runs = 0;
+			goto unlock;
+		}
+	}
+	nr = region_dirty_peek(r, first, pages, g->marks);
+	if (d->flags & MMEXT_DIRTY_RUNS)
+		nr = find_runs(g, first, nr);
+	if (clear)
+		err = region_dirty_clear(r, first, nr, g->marks);
+unlock:
+	if (clear)
+		up_write(&r->lock);
+	else
+		up_read(&r->lock);
+	if (err)
+		return err;
+
+	err = put_marks(g, first, nr);
+	if (err && clear)
+		region_dirty_restore(r, first, nr, g->marks);
+	return err ?: (long)nr;
+}
+
+static int dirty_get(struct file *file, struct mmext_dirty *d)
+{
+	struct dirty_get *g;
+	int err;
+
+	if (d->flags & MMEXT_DIRTY_RUNS) {
+		if (!d->nr && d->length)
+			return -EINVAL;
+	} else if ((d->offset >> PAGE_SHIFT) % BITS_PER_LONG) {
+		return -EINVAL;
+	}
+
+	g = kzalloc(sizeof(*g), GFP_KERNEL_ACCOUNT);
+	if (!g)
+		return -ENOMEM;
+	g->d = d;
+	err = in_steps(file, g, &d->offset, NULL, &d->length, dirty_get_step);
+	kfree(g);
+	return err;
+}
+
+static int do_dirty(struct file *file, void *arg)
+{
+	struct region *r = file->private_data;
+	struct mmext_dirty *d = arg;
+	u32 what = d->flags & (MMEXT_DIRTY_START | MMEXT_DIRTY_STOP |
+			       MMEXT_DIRTY_GET);
+	int err;
+
+	if (d->reserved || !is_power_of_2(what))
+		return -EINVAL;
+	if (what != MMEXT_DIRTY_GET && what != d->flags)
+		return -EINVAL;
+	if (d->flags & ~(MMEXT_DIRTY_GET | MMEXT_DIRTY_RUNS) &&
+	    !(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	err = check_range(d->offset, d->length, region_end(r));
+	if (err)
+		return err;
+
+	switch (what) {
+	case MMEXT_DIRTY_GET:
+		return dirty_get(file, d);
+	case MMEXT_DIRTY_STOP:
+		return in_steps(file, d, &d->offset, NULL, &d->length,
+				dirty_stop_step);
+	}
+
+	/* the whole of it, or none */
+	if (region_used() + region_dirty_bytes(d->offset >> PAGE_SHIFT,
+					       d->length >> PAGE_SHIFT) >
+	    region_limit())
+		return -ENOSPC;
+	return in_steps(file, d, &d->offset, NULL, &d->length,
+			dirty_start_step);
+}
+
 static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
 		       bool show_pfn, struct mmext_entry *e)
 {
@@ -664,6 +853,9 @@ static const struct op ops[] = {
 	OP(REVOKE, mmext_revoke, flags, 0, true, true, do_revoke),
 	OP(PROTECT, mmext_protect, length, MMEXT_PROTECT_READ_ONLY, true, true,
 	   do_protect),
+	OP(DIRTY, mmext_dirty, reserved,
+	   MMEXT_DIRTY_START | MMEXT_DIRTY_STOP | MMEXT_DIRTY_GET |
+	   MMEXT_DIRTY_CLEAR | MMEXT_DIRTY_RUNS, false, true, do_dirty),
 	OP(LOOKUP, mmext_lookup, entries, 0, false, true, do_lookup),
 	OP(IOMEM, mmext_iomem, reserved, 0, true, false, do_iomem),
 	OP(ACCESS, mmext_access, buffer, MMEXT_ACCESS_WRITE, false, false,
@@ -686,6 +878,7 @@ union args {
 	struct mmext_unmap unmap;
 	struct mmext_revoke revoke;
 	struct mmext_protect protect;
+	struct mmext_dirty dirty;
 	struct mmext_lookup lookup;
 	struct mmext_iomem iomem;
 	struct mmext_access access;

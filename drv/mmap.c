@@ -67,9 +67,16 @@ static vm_fault_t fault_locked(struct vm_fault *vmf, struct region *r)
 	}
 
 	page = region_page_alloc(r, vmf->pgoff);
-	if (IS_ERR(page))
+	if (IS_ERR(page)) {
 		ret = vmf_code(PTR_ERR(page));
-	else if (entry_writable(vma, read_only))
+		goto unlock;
+	}
+
+	/* a mark is there before a store can be */
+	if (vmf->flags & FAULT_FLAG_WRITE)
+		region_dirty_mark(r, vmf->pgoff);
+	read_only |= region_dirty_clean(r, vmf->pgoff);
+	if (entry_writable(vma, read_only))
 		ret = mmext_vmf_insert_pfn_prot(vma, vmf->address,
 						page_to_pfn(page),
 						mmext_vma_prot(vma, true));
@@ -115,7 +122,8 @@ static vm_fault_t fault_one(struct vm_fault *vmf, struct region *r,
 	if (!page)
 		return 0;
 
-	read_only = region_read_only(r, vmf->pgoff);
+	read_only = region_read_only(r, vmf->pgoff) ||
+		    region_dirty_clean(r, vmf->pgoff);
 	if (vmf->flags & FAULT_FLAG_WRITE && read_only)
 		return 0;
 
@@ -213,12 +221,16 @@ static vm_fault_t region_pfn_mkwrite(struct vm_fault *vmf)
 
 	if (down_read_killable(&r->lock))
 		return VM_FAULT_SIGBUS;
-	if (is_gone(r, vmf->pgoff))
+	if (is_gone(r, vmf->pgoff)) {
 		ret = VM_FAULT_SIGBUS;
-	else if (region_read_only(r, vmf->pgoff))
+	} else if (region_read_only(r, vmf->pgoff)) {
 		ret = VM_FAULT_SIGSEGV;
-	else if (mmext_finish_mkwrite_fault(vmf) < 0)
-		ret = VM_FAULT_SIGBUS;
+	} else {
+		/* ahead of the store */
+		region_dirty_mark(r, vmf->pgoff);
+		if (mmext_finish_mkwrite_fault(vmf) < 0)
+			ret = VM_FAULT_SIGBUS;
+	}
 	up_read(&r->lock);
 	return ret;
 }
@@ -257,6 +269,8 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 		ret = PTR_ERR(page);
 		goto unlock;
 	}
+	if (write)
+		region_dirty_mark(r, index);
 
 	if (!page)
 		memset(buf, 0, len);

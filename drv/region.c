@@ -48,6 +48,16 @@ static int try_charge(long bytes)
 	return -ENOSPC;
 }
 
+int region_charge(long bytes)
+{
+	return try_charge(bytes);
+}
+
+void region_uncharge(long bytes)
+{
+	charge(-bytes);
+}
+
 static int limit_set(const char *val, const struct kernel_param *kp)
 {
 	char *end;
@@ -175,6 +185,7 @@ struct region *region_create(u64 length)
 	kref_init(&r->ref);
 	init_rwsem(&r->lock);
 	xa_init_flags(&r->pages, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&r->dirty, XA_FLAGS_ACCOUNT);
 	r->length = length;
 	r->around = READ_ONCE(around_bytes);
 	r->shaped = length;
@@ -245,6 +256,7 @@ static void region_release(struct kref *ref)
 	if (r->io)
 		iomem_release(r->io);
 	kfree(r->io);
+	region_dirty_free(r);
 
 	iput(r->inode);
 	mmext_mapping_destroy(&r->map);
@@ -376,7 +388,8 @@ void region_pfns(struct region *r, pgoff_t first, unsigned int nr,
 			continue;
 		while (i < xas.xa_index - first)
 			pfns[i++] = MMEXT_NO_PFN;
-		if (protects && xas_get_mark(&xas, REGION_READ_ONLY))
+		if ((protects && xas_get_mark(&xas, REGION_READ_ONLY)) ||
+		    region_dirty_clean(r, xas.xa_index))
 			__set_bit(i, read_only);
 		pfns[i++] = page_to_pfn(page);
 	}
@@ -519,6 +532,8 @@ int region_exchange(struct region *r, pgoff_t from, pgoff_t to,
 
 		if (a == b)
 			continue;
+		region_dirty_mark(r, from + i);
+		region_dirty_mark(r, to + i);
 		set_slot(r, from + i, b);
 		set_slot(r, to + i, a);
 	}
@@ -561,6 +576,7 @@ int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr)
 
 		if (page == old)
 			continue;
+		region_dirty_mark(r, to + i);
 		if (page)
 			set_page_private(page, page_private(page) + 1);
 		set_slot(r, to + i, page);
@@ -612,6 +628,7 @@ static void erase_range(struct region *r, pgoff_t first, pgoff_t last)
 
 	xa_for_each_range(&r->pages, index, entry, first, last) {
 		if (!xa_is_value(entry)) {
+			region_dirty_mark(r, index);
 			set_slot(r, index, NULL);
 			drop_page(r, entry);
 		}
@@ -742,6 +759,7 @@ int region_revoke(struct region *r)
 		erase_all(r);
 		if (r->io)
 			iomem_release(r->io);
+		region_dirty_free(r);
 	}
 	return err;
 }

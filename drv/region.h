@@ -66,6 +66,7 @@ struct region_faults {
  * @inode: its mapping links the VMAs of this region and no other
  * @pages: by page index: the page; a value where there is none but a mark
  * @io: the physical range that it shows, in place of pages; set before @shaped
+ * @dirty: the dirty log, see dirty.c; empty unless it is used
  * @length: bytes, a multiple of the page size; 0: no end
  * @around: bytes of addresses that one fault may map
  * @shaped: @length and @around can't change any more
@@ -80,6 +81,7 @@ struct region {
 	struct inode *inode;
 	struct xarray pages;
 	struct iomem *io;
+	struct xarray dirty;
 	u64 length;
 	u32 around;
 	bool shaped;
@@ -117,6 +119,9 @@ u64 region_limit(void);
 u64 region_used(void);
 long region_live(void);
 
+int region_charge(long bytes);
+void region_uncharge(long bytes);
+
 struct region *region_create(u64 length);
 void region_get(struct region *r);
 void region_put(struct region *r);
@@ -147,6 +152,45 @@ void iomem_release(struct iomem *io);
 pgprot_t iomem_prot(struct iomem *io, pgprot_t prot);
 void iomem_copy(struct iomem *io, u64 offset, void *buf, size_t len,
 		bool write);
+
+/* dirty.c */
+#define DIRTY_PAGES	4096UL	/* that a step of a call is inside a block of */
+
+long region_dirty_start(struct region *r, pgoff_t first, unsigned long nr);
+unsigned long region_dirty_stop(struct region *r, pgoff_t first,
+				unsigned long nr);
+unsigned long region_dirty_peek(struct region *r, pgoff_t first,
+				unsigned long nr, unsigned long *marks);
+int region_dirty_clear(struct region *r, pgoff_t first, unsigned long nr,
+		       unsigned long *marks);
+void region_dirty_restore(struct region *r, pgoff_t first, unsigned long nr,
+			  const unsigned long *marks);
+pgoff_t region_dirty_next(struct region *r, pgoff_t first, pgoff_t last);
+u64 region_dirty_bytes(pgoff_t first, unsigned long nr);
+void region_dirty_free(struct region *r);
+void __region_dirty_mark(struct region *r, pgoff_t index);
+bool __region_dirty_clean(struct region *r, pgoff_t index);
+
+/*
+ * What an offset shows is about to change, or can from here on.
+ *
+ * Context: region->lock, at least for read.
+ */
+static inline void region_dirty_mark(struct region *r, pgoff_t index)
+{
+	if (unlikely(!xa_empty(&r->dirty)))
+		__region_dirty_mark(r, index);
+}
+
+/*
+ * Is the offset tracked, and not marked?  Then no entry may be writable.
+ *
+ * Context: as region_page().
+ */
+static inline bool region_dirty_clean(struct region *r, pgoff_t index)
+{
+	return unlikely(!xa_empty(&r->dirty)) && __region_dirty_clean(r, index);
+}
 
 /* mmap.c, rw.c, ioctl.c */
 int region_mmap(struct file *file, struct vm_area_struct *vma);

@@ -63,6 +63,7 @@ static ssize_t write_some(struct region *r, loff_t pos, size_t len,
 		page = region_page_alloc(r, index);
 		ret = PTR_ERR_OR_ZERO(page);
 		if (!ret) {
+			region_dirty_mark(r, index);
 			memcpy(page_at(page, pos), bounce, len);
 			ret = len;
 		}

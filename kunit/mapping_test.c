@@ -650,6 +650,146 @@ FX_CASE(unmap_range)
 	KUNIT_EXPECT_EQ(test, left(f, addr), p->left);
 }
 
+/* Write-protecting */
+
+/* Map four pages, and store to all. */
+static unsigned long map_stored(struct fx *f)
+{
+	unsigned long addr = fx_map(f, 4);
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		KUNIT_ASSERT_EQ(f->test, 0, fx_put(addr + i * PAGE_SIZE,
+						   FX_MARK(i)));
+		KUNIT_ASSERT_EQ(f->test, (u64)FX_RWD(f->pfn + i),
+				fx_entry(f, addr + i * PAGE_SIZE));
+	}
+	return addr;
+}
+
+FX_CASE(wrprotect_makes_entries_read_only_and_clean)
+{
+	unsigned long addr;
+
+	if (!fx_use_native(f))
+		return;
+	addr = map_stored(f);
+	KUNIT_EXPECT_EQ(test, 0,
+			mmext_wrprotect_mapping_pages(f->space, 1, 2, NULL));
+	FX_EXPECT_ENTRY(f, addr, FX_RWD(f->pfn));
+	FX_EXPECT_ENTRY(f, addr + PAGE_SIZE, FX_RO(f->pfn + 1));
+	FX_EXPECT_ENTRY(f, addr + 2 * PAGE_SIZE, FX_RO(f->pfn + 2));
+	FX_EXPECT_ENTRY(f, addr + 3 * PAGE_SIZE, FX_RWD(f->pfn + 3));
+	FX_EXPECT_COUNT(f, flushes, 1);
+	FX_EXPECT_COUNT(f, cleared, 0);
+	/* the next store is a fault */
+	f->mkwrites = 0;
+	KUNIT_EXPECT_EQ(test, fx_put(addr + PAGE_SIZE, FX_MARK(1)), 0);
+	KUNIT_EXPECT_EQ(test, f->mkwrites, 1U);
+}
+
+FX_CASE(wrprotect_of_no_pages_is_of_all)
+{
+	unsigned long addr;
+
+	if (!fx_use_native(f))
+		return;
+	addr = map_stored(f);
+	KUNIT_EXPECT_EQ(test, 0,
+			mmext_wrprotect_mapping_pages(f->space, 2, 0, NULL));
+	FX_EXPECT_ENTRY(f, addr + PAGE_SIZE, FX_RWD(f->pfn + 1));
+	FX_EXPECT_ENTRY(f, addr + 2 * PAGE_SIZE, FX_RO(f->pfn + 2));
+	FX_EXPECT_ENTRY(f, addr + 3 * PAGE_SIZE, FX_RO(f->pfn + 3));
+}
+
+FX_CASE(wrprotect_leaves_what_the_bitmap_leaves_out)
+{
+	unsigned long only = BIT(1) | BIT(3), addr;
+
+	if (!fx_use_native(f))
+		return;
+	/* the mapping begins behind where the bitmap does */
+	fx_map_at(f, f->base, 3, 1);
+	addr = f->base;
+	KUNIT_ASSERT_EQ(test, fx_remap_rw(f, addr, f->pfn + 1, 3), 0);
+	KUNIT_EXPECT_EQ(test, 0,
+			mmext_wrprotect_mapping_pages(f->space, 0, 4, &only));
+	FX_EXPECT_ENTRY(f, addr, FX_RO(f->pfn + 1));
+	FX_EXPECT_ENTRY(f, addr + PAGE_SIZE, FX_RW(f->pfn + 2));
+	FX_EXPECT_ENTRY(f, addr + 2 * PAGE_SIZE, FX_RO(f->pfn + 3));
+}
+
+/* As mprotect(2) leaves it, which makes it writable again without a fault. */
+FX_CASE(wrprotect_cleans_what_is_read_only)
+{
+	unsigned long addr;
+	pte_t pte;
+
+	if (!fx_use_native(f))
+		return;
+	addr = map_stored(f);
+	pte = READ_ONCE(*fx_ptep(f->mm, addr));
+	fx_plant(f, addr, pte_wrprotect(pte));
+	KUNIT_EXPECT_EQ(test, 0,
+			mmext_wrprotect_mapping_pages(f->space, 0, 1, NULL));
+	FX_EXPECT_ENTRY(f, addr, FX_RO(f->pfn));
+}
+
+FX_CASE(wrprotect_reaches_every_address_space)
+{
+	unsigned long addr, other;
+
+	if (!fx_use_native(f))
+		return;
+	addr = map_stored(f);
+	other = fx_map_other(f, 2);
+	fx_enter_other(f);
+	KUNIT_ASSERT_EQ(test, fx_remap_rw(f, other, f->pfn, 2), 0);
+	fx_leave_other(f);
+	KUNIT_EXPECT_EQ(test, 0,
+			mmext_wrprotect_mapping_pages(f->space, 1, 1, NULL));
+	FX_EXPECT_ENTRY(f, addr + PAGE_SIZE, FX_RO(f->pfn + 1));
+	fx_enter_other(f);
+	FX_EXPECT_ENTRY(f, other, FX_RW(f->pfn));
+	FX_EXPECT_ENTRY(f, other + PAGE_SIZE, FX_RO(f->pfn + 1));
+	fx_leave_other(f);
+}
+
+FX_CASE(wrprotect_that_is_the_kernels_clears)
+{
+	unsigned long addr;
+
+	if (!fx_use_kernel(f))
+		return;
+	addr = map_stored(f);
+	KUNIT_EXPECT_EQ(test, 0,
+			mmext_wrprotect_mapping_pages(f->space, 1, 2, NULL));
+	FX_EXPECT_ENTRY(f, addr, FX_RWD(f->pfn));
+	FX_EXPECT_NONE(f, addr + PAGE_SIZE, 2);
+	FX_EXPECT_ENTRY(f, addr + 3 * PAGE_SIZE, FX_RWD(f->pfn + 3));
+	FX_EXPECT_COUNT(f, delegated, 1);
+}
+
+FX_CASE(wrprotect_refuses)
+{
+	unsigned long only = 1, addr, foreign;
+
+	if (!fx_use_native(f))
+		return;
+	addr = map_stored(f);
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			mmext_wrprotect_mapping_pages(NULL, 0, 1, NULL));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			mmext_wrprotect_mapping_pages(f->space, 0, 0, &only));
+	FX_EXPECT_ENTRY(f, addr, FX_RWD(f->pfn));
+	/* of others, which stay, and ours, which are done all the same */
+	foreign = fx_map_foreign(f, f->base + PMD_SIZE, 1);
+	KUNIT_EXPECT_EQ(test, -EPERM,
+			mmext_wrprotect_mapping_pages(f->space, 0, 1, NULL));
+	FX_EXPECT_ENTRY(f, addr, FX_RO(f->pfn));
+	KUNIT_EXPECT_NE(test, fx_entry(f, foreign), FX_NONE);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(an_object_begins_with_nothing),
 	KUNIT_CASE(counters_are_added_up_over_the_cpus),
@@ -691,6 +831,13 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(unmap_pages_leaves_vmas_of_others_alone),
 	KUNIT_CASE(unmap_pages_says_nothing_of_vmas_elsewhere),
 	KUNIT_CASE_PARAM(unmap_range, bytes_gen_params),
+	KUNIT_CASE(wrprotect_makes_entries_read_only_and_clean),
+	KUNIT_CASE(wrprotect_of_no_pages_is_of_all),
+	KUNIT_CASE(wrprotect_leaves_what_the_bitmap_leaves_out),
+	KUNIT_CASE(wrprotect_cleans_what_is_read_only),
+	KUNIT_CASE(wrprotect_reaches_every_address_space),
+	KUNIT_CASE(wrprotect_that_is_the_kernels_clears),
+	KUNIT_CASE(wrprotect_refuses),
 	{}
 };
 

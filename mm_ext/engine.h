@@ -21,6 +21,11 @@ bool mmext_seq_current(struct mmext_mapping *m, unsigned long seq);
 bool mmext_range_in_vma(struct vm_area_struct *vma, unsigned long addr,
 			unsigned long size);
 
+/* zap.c */
+int mmext_wrprotect_range(struct vm_area_struct *vma, unsigned long address,
+			  unsigned long size, const unsigned long *only,
+			  unsigned long first);
+
 /* delegate.c */
 void mmext_delegate_vma(struct vm_area_struct *vma, unsigned long addr,
 			unsigned long size);

@@ -413,3 +413,79 @@ int mmext_unmap_mapping_range(struct address_space *mapping,
 					 holelen ? end - first : 0, even_cows);
 }
 EXPORT_SYMBOL_GPL(mmext_unmap_mapping_range);
+
+/* Write-protect those of @only, or all, that are shown by one VMA. */
+static int wrprotect_vma(struct vm_area_struct *vma, pgoff_t start,
+			 pgoff_t last, const unsigned long *only)
+{
+	pgoff_t first = max(start, vma_first(vma));
+
+	last = min(last, vma_last(vma));
+	return mmext_wrprotect_range(vma, vma->vm_start +
+				     ((first - vma->vm_pgoff) << PAGE_SHIFT),
+				     (last - first + 1) << PAGE_SHIFT,
+				     only, first - start);
+}
+
+/**
+ * mmext_wrprotect_mapping_pages - write-protect pages of an object everywhere
+ * @mapping: the address space that the VMAs are linked in
+ * @start: index of the first page
+ * @nr: number of pages; 0, without @only, to the end of the file
+ * @only: bitmap of the pages that are meant, beginning with @start; NULL: all
+ *
+ * When this returns, no CPU can store to the pages through any of the VMAs: the
+ * next store is a fault, and ends in pfn_mkwrite().  Entries are clean then, so
+ * mprotect(2) does not make them writable by itself.  That they were dirty is
+ * not reported: whoever keeps a log makes an entry of it before it lets an
+ * entry of the page table be writable (mmext_finish_mkwrite_fault()).  A fork
+ * in flight keeps none either, as for mmext_unmap_mapping_pages().
+ *
+ * An mm that somebody mirrors is cleared by the kernel's own zap, from @start
+ * on for @nr pages: there the next store is a fault on no entry.
+ *
+ * The kernel has no such function for PFN mappings.
+ *
+ * Context: process context, may sleep.  Takes i_mmap_rwsem for read.  Between
+ * mmext_invalidate_begin() and _end(), so that no fault that looked the pages
+ * up before inserts a writable entry after.
+ * Return: 0; -EINVAL @mapping is NULL, or @only and no @nr; -EPERM there are
+ * VMAs of others, and they were left alone.
+ */
+int mmext_wrprotect_mapping_pages(struct address_space *mapping, pgoff_t start,
+				  pgoff_t nr, const unsigned long *only)
+{
+	pgoff_t last = start + nr - 1;
+	struct vm_area_struct *vma;
+	bool delegate = false;
+	int ret = 0;
+
+	if (!mapping || (only && !nr))
+		return -EINVAL;
+	if (!nr || last < start || last > LLONG_MAX >> PAGE_SHIFT)
+		last = ULONG_MAX;
+
+	i_mmap_lock_read(mapping);
+	for (vma = i_mmap_iter_first(&mapping->i_mmap, start, last); vma;
+	     vma = i_mmap_iter_next(vma, start, last)) {
+		switch (wrprotect_vma(vma, start, last, only)) {
+		case 0:
+			break;
+		case -EAGAIN:
+			delegate = true;
+			mmext_count(mmext_vma_mapping(vma), delegated, 1);
+			break;
+		default:
+			ret = -EPERM;
+			break;
+		}
+	}
+	i_mmap_unlock_read(mapping);
+
+	/* takes the lock itself */
+	if (delegate)
+		mmext_delegate_mapping(mapping, start,
+				       last == ULONG_MAX ? 0 : nr, true);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(mmext_wrprotect_mapping_pages);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Taking entries out of VMAs: of one, or of those between two addresses.
+ * Taking entries out of VMAs, or the right to store from them: of one, or of
+ * those between two addresses.
  */
 #include <linux/export.h>
 #include <linux/mm_inline.h>
@@ -32,6 +33,42 @@ static void clear_table(struct mm_struct *mm, unsigned long addr,
 	}
 }
 
+/* Pages of a range that are to be write-protected: bit @first of @only on. */
+struct protect {
+	const unsigned long *only;
+	unsigned long first;
+	unsigned long start;
+};
+
+/*
+ * Write-protect and clean what the engine put into one table.  Read-only ones
+ * that are dirty, too: mprotect(2) leaves them so, and makes them writable
+ * without a fault.  The hardware may set bits of a valid entry, so it is taken
+ * out first.
+ */
+static void protect_table(struct mm_struct *mm, unsigned long addr,
+			  struct mmext_walk *w, struct mmext_gather *g,
+			  const struct protect *p)
+{
+	pte_t *ptep = w->pte;
+	unsigned long bit = p->first + ((addr - p->start) >> PAGE_SHIFT);
+	pte_t pte;
+
+	for (; addr < w->next; addr += PAGE_SIZE, ptep++, bit++) {
+		if (p->only && !test_bit(bit, p->only))
+			continue;
+		pte = READ_ONCE(*ptep);
+		if (!mmext_pte_ours(pte) || !(pte_write(pte) || pte_dirty(pte)))
+			continue;
+
+		pte = ptep_get_and_clear(mm, addr, ptep);
+		mmext_set_pte(mm, addr, ptep, pte_wrprotect(pte_mkclean(pte)));
+		if (!g->nr++)
+			g->start = addr;
+		g->end = addr + PAGE_SIZE;
+	}
+}
+
 /* Nothing waits, cleared and reachable, for this to run again. */
 static void gather_resched(struct mmext_gather *g)
 {
@@ -46,9 +83,10 @@ static void gather_resched(struct mmext_gather *g)
 	cond_resched();
 }
 
-/* Clear a range of one VMA, which is of @m. */
+/* Clear a range of one VMA, which is of @m; or with @p write-protect pages of it. */
 static void zap_range(struct mmext_gather *g, struct mmext_mapping *m,
-		      unsigned long addr, unsigned long end)
+		      unsigned long addr, unsigned long end,
+		      const struct protect *p)
 {
 	unsigned long before, cleared = 0;
 	struct mmext_walk w;
@@ -57,7 +95,10 @@ static void zap_range(struct mmext_gather *g, struct mmext_mapping *m,
 	for (;;) {
 		before = g->nr;
 		if (mmext_walk_lock(g->mm, addr, end, &w)) {
-			clear_table(g->mm, addr, &w, g);
+			if (p)
+				protect_table(g->mm, addr, &w, g, p);
+			else
+				clear_table(g->mm, addr, &w, g);
 			mmext_walk_unlock(&w);
 		}
 		cleared += g->nr - before;
@@ -66,7 +107,8 @@ static void zap_range(struct mmext_gather *g, struct mmext_mapping *m,
 			break;
 		gather_resched(g);
 	}
-	mmext_count(m, cleared, cleared);
+	if (!p)
+		mmext_count(m, cleared, cleared);
 }
 
 /**
@@ -175,7 +217,7 @@ static void zap_one(struct mmext_gather *g, struct vm_area_struct *vma,
 	if (!mmext_tlb_native() || g->delegate)
 		mmext_delegate_vma(vma, addr, end - addr);
 	else
-		zap_range(g, mmext_vma_mapping(vma), addr, end);
+		zap_range(g, mmext_vma_mapping(vma), addr, end, NULL);
 }
 
 /**
@@ -306,6 +348,40 @@ int mmext_zap_page_range_single(struct vm_area_struct *vma,
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mmext_zap_page_range_single);
+
+/**
+ * mmext_wrprotect_range - write-protect pages of a range of one VMA
+ * @vma: VMA that holds the range
+ * @address: first user address, a multiple of the page size
+ * @size: bytes, a multiple of the page size
+ * @only: bitmap of the pages that are meant, NULL for all
+ * @first: bit of the page at @address
+ *
+ * See mmext_wrprotect_mapping_pages().
+ *
+ * Context: process context, may sleep; i_mmap_rwsem of the VMA's file.
+ * Return: 0; -EINVAL @vma is not the engine's or the range is not inside it;
+ * -EAGAIN the entries of this mm are the kernel's to clear.
+ */
+int mmext_wrprotect_range(struct vm_area_struct *vma, unsigned long address,
+			  unsigned long size, const unsigned long *only,
+			  unsigned long first)
+{
+	struct mmext_mapping *m = mmext_vma_mapping(vma);
+	struct protect p = { .only = only, .first = first, .start = address };
+	struct mmext_gather g;
+
+	if (!m || !mmext_range_in_vma(vma, address, size))
+		return -EINVAL;
+	if (mmext_needs_kernel(vma->vm_mm))
+		return -EAGAIN;
+
+	mmext_gather_begin(&g, vma->vm_mm, NULL);
+	zap_range(&g, m, address, address + size, &p);
+	mmext_gather_end(&g);
+	return 0;
+}
+EXPORT_SYMBOL_MMEXT_TEST(mmext_wrprotect_range);
 
 /**
  * mmext_zap_vma_ptes - remove the entries of a range of a PFN mapping

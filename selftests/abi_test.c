@@ -24,6 +24,7 @@ union any_call {
 	struct mmext_unmap unmap;
 	struct mmext_revoke revoke;
 	struct mmext_protect protect;
+	struct mmext_dirty dirty;
 	struct mmext_lookup lookup;
 	struct mmext_iomem iomem;
 	struct mmext_access access;
@@ -88,6 +89,14 @@ static void good_call(unsigned long cmd, void *place, char *addr,
 	case MMEXT_PROTECT:
 		any->protect = (struct mmext_protect) {
 			.size = sizeof(any->protect),
+			.offset = page_size,
+			.length = page_size,
+		};
+		break;
+	case MMEXT_DIRTY:
+		any->dirty = (struct mmext_dirty) {
+			.size = sizeof(any->dirty),
+			.flags = MMEXT_DIRTY_START,
 			.offset = page_size,
 			.length = page_size,
 		};
@@ -197,6 +206,15 @@ FIXTURE_VARIANT_ADD(call, protect)
 	.cmd = MMEXT_PROTECT,
 	.size = sizeof(struct mmext_protect),
 	.flags = MMEXT_PROTECT_READ_ONLY,
+	.needs_write = true,
+};
+
+FIXTURE_VARIANT_ADD(call, dirty)
+{
+	.cmd = MMEXT_DIRTY,
+	.size = sizeof(struct mmext_dirty),
+	.flags = MMEXT_DIRTY_START | MMEXT_DIRTY_STOP | MMEXT_DIRTY_GET |
+		 MMEXT_DIRTY_CLEAR | MMEXT_DIRTY_RUNS,
 	.needs_write = true,
 };
 
@@ -487,8 +505,8 @@ TEST(numbers_of_no_call_are_enotty)
 	static const unsigned int known[] = {
 		MMEXT_CMD_INFO, MMEXT_CMD_SETUP, MMEXT_CMD_POPULATE,
 		MMEXT_CMD_REMAP, MMEXT_CMD_ZAP, MMEXT_CMD_UNMAP,
-		MMEXT_CMD_REVOKE, MMEXT_CMD_PROTECT, MMEXT_CMD_LOOKUP,
-		MMEXT_CMD_IOMEM, MMEXT_CMD_ACCESS,
+		MMEXT_CMD_REVOKE, MMEXT_CMD_PROTECT, MMEXT_CMD_DIRTY,
+		MMEXT_CMD_LOOKUP, MMEXT_CMD_IOMEM, MMEXT_CMD_ACCESS,
 	};
 	struct mmext_info info = { .size = sizeof(info) };
 	int fd = region_open();
@@ -519,6 +537,10 @@ TEST(structs_are_laid_out_as_published)
 	EXPECT_EQ(24, sizeof(struct mmext_unmap));
 	EXPECT_EQ(8, sizeof(struct mmext_revoke));
 	EXPECT_EQ(24, sizeof(struct mmext_protect));
+	EXPECT_EQ(40, sizeof(struct mmext_dirty));
+	EXPECT_EQ(16, sizeof(struct mmext_run));
+	EXPECT_EQ(24, offsetof(struct mmext_dirty, marks));
+	EXPECT_EQ(32, offsetof(struct mmext_dirty, nr));
 	EXPECT_EQ(32, sizeof(struct mmext_lookup));
 	EXPECT_EQ(32, sizeof(struct mmext_iomem));
 	EXPECT_EQ(32, sizeof(struct mmext_access));
@@ -543,6 +565,7 @@ TEST(published_values_do_not_move)
 	EXPECT_EQ(0xee05, MMEXT_UNMAP);
 	EXPECT_EQ(0xee06, MMEXT_REVOKE);
 	EXPECT_EQ(0xee07, MMEXT_PROTECT);
+	EXPECT_EQ(0xee08, MMEXT_DIRTY);
 	EXPECT_EQ(0xee09, MMEXT_LOOKUP);
 	EXPECT_EQ(1, MMEXT_SETUP_HUGE);
 	EXPECT_EQ(1, MMEXT_POPULATE_WRITE);
@@ -550,6 +573,11 @@ TEST(published_values_do_not_move)
 	EXPECT_EQ(1, MMEXT_UNMAP_FREE);
 	EXPECT_EQ(2, MMEXT_UNMAP_TO_END);
 	EXPECT_EQ(1, MMEXT_PROTECT_READ_ONLY);
+	EXPECT_EQ(1, MMEXT_DIRTY_START);
+	EXPECT_EQ(2, MMEXT_DIRTY_STOP);
+	EXPECT_EQ(4, MMEXT_DIRTY_GET);
+	EXPECT_EQ(8, MMEXT_DIRTY_CLEAR);
+	EXPECT_EQ(16, MMEXT_DIRTY_RUNS);
 	EXPECT_EQ(1, MMEXT_ENTRY_PRESENT);
 	EXPECT_EQ(2, MMEXT_ENTRY_WRITABLE);
 	EXPECT_EQ(4, MMEXT_ENTRY_DIRTY);
@@ -644,6 +672,18 @@ FIXTURE_VARIANT_ADD(aligned_member, protect_length)
 {
 	.cmd = MMEXT_PROTECT,
 	.member = offsetof(struct mmext_protect, length),
+};
+
+FIXTURE_VARIANT_ADD(aligned_member, dirty_offset)
+{
+	.cmd = MMEXT_DIRTY,
+	.member = offsetof(struct mmext_dirty, offset),
+};
+
+FIXTURE_VARIANT_ADD(aligned_member, dirty_length)
+{
+	.cmd = MMEXT_DIRTY,
+	.member = offsetof(struct mmext_dirty, length),
 };
 
 FIXTURE_VARIANT_ADD(aligned_member, lookup_addr)
@@ -755,6 +795,13 @@ FIXTURE_VARIANT_ADD(range, protect)
 	.cmd = MMEXT_PROTECT,
 	.start = offsetof(struct mmext_protect, offset),
 	.length = offsetof(struct mmext_protect, length),
+};
+
+FIXTURE_VARIANT_ADD(range, dirty)
+{
+	.cmd = MMEXT_DIRTY,
+	.start = offsetof(struct mmext_dirty, offset),
+	.length = offsetof(struct mmext_dirty, length),
 };
 
 FIXTURE_VARIANT_ADD(range, lookup)

@@ -43,6 +43,7 @@ struct world {
 		struct mmext_populate populate;
 		struct mmext_remap remap;
 		struct mmext_protect protect;
+		struct mmext_dirty dirty;
 		struct mmext_lookup lookup;
 		struct mmext_access access;
 	};
@@ -454,6 +455,84 @@ static long run_unprotect(struct world *w)
 static bool after_unprotect(struct world *w)
 {
 	return !is_protected(w, FAR);
+}
+
+/* More than one block of the log. */
+#define TRACKED	(5000 * page_size)
+
+static void prepare_dirty_start(struct world *w)
+{
+	w->dirty.size = sizeof(w->dirty);
+	w->dirty.flags = MMEXT_DIRTY_START;
+	w->dirty.length = TRACKED;
+}
+
+static void prepare_dirty_get(struct world *w)
+{
+	prepare_dirty_start(w);
+	call_all(w->fd, MMEXT_DIRTY, &w->dirty);
+	poke(w->addr + page_size, 2);
+	w->dirty.flags = MMEXT_DIRTY_GET | MMEXT_DIRTY_CLEAR;
+	w->dirty.offset = 0;
+	w->dirty.length = LENGTH;
+	w->dirty.marks = (uintptr_t)w->buffer;
+}
+
+static void prepare_dirty_stop(struct world *w)
+{
+	prepare_dirty_get(w);
+	w->dirty.flags = MMEXT_DIRTY_STOP;
+	w->dirty.length = TRACKED;
+}
+
+static long run_dirty(struct world *w)
+{
+	return call_all(w->fd, MMEXT_DIRTY, &w->dirty);
+}
+
+/* The marks of the first pages after a store to the third. */
+static __u64 marks_after_store(struct world *w)
+{
+	__u64 marks = 0;
+	struct mmext_dirty get = {
+		.size = sizeof(get),
+		.flags = MMEXT_DIRTY_GET,
+		.length = LENGTH,
+		.marks = (uintptr_t)&marks,
+	};
+
+	poke(w->addr + 2 * page_size, 3);
+	return call_all(w->fd, MMEXT_DIRTY, &get) ? ~0ULL : marks;
+}
+
+static bool before_dirty_start(struct world *w)
+{
+	return w->dirty.offset + w->dirty.length == TRACKED &&
+	       (w->dirty.offset || !marks_after_store(w)) && untouched(w);
+}
+
+static bool after_dirty_start(struct world *w)
+{
+	return marks_after_store(w) == 4 && untouched(w);
+}
+
+static bool before_dirty_get(struct world *w)
+{
+	return w->dirty.offset == 0 && marks_after_store(w) == 6;
+}
+
+static bool after_dirty_get(struct world *w)
+{
+	__u64 marks;
+
+	memcpy(&marks, w->buffer, sizeof(marks));
+	/* a failure before may have made a look at it, with a store */
+	return (marks == 2 || marks == 6) && marks_after_store(w) == 4;
+}
+
+static bool after_dirty_stop(struct world *w)
+{
+	return !marks_after_store(w) && untouched(w);
 }
 
 static void prepare_lookup(struct world *w)
@@ -872,6 +951,36 @@ FIXTURE_VARIANT_ADD(call, unprotect)
 	.run = run_unprotect,
 	.after = after_unprotect,
 	.cmd = MMEXT_PROTECT,
+};
+
+FIXTURE_VARIANT_ADD(call, dirty_start)
+{
+	.prepare = prepare_dirty_start,
+	.run = run_dirty,
+	.before = before_dirty_start,
+	.after = after_dirty_start,
+	.cmd = MMEXT_DIRTY,
+	.once = true,
+	.twice = true,
+};
+
+FIXTURE_VARIANT_ADD(call, dirty_get)
+{
+	.prepare = prepare_dirty_get,
+	.run = run_dirty,
+	.before = before_dirty_get,
+	.after = after_dirty_get,
+	.cmd = MMEXT_DIRTY,
+	.once = true,
+	.twice = true,
+};
+
+FIXTURE_VARIANT_ADD(call, dirty_stop)
+{
+	.prepare = prepare_dirty_stop,
+	.run = run_dirty,
+	.after = after_dirty_stop,
+	.cmd = MMEXT_DIRTY,
 };
 
 FIXTURE_VARIANT_ADD(call, lookup)

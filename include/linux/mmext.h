@@ -160,6 +160,8 @@ int mmext_unmap_mapping_pages(struct address_space *mapping, pgoff_t start,
 int mmext_unmap_mapping_range(struct address_space *mapping,
 			      loff_t const holebegin, loff_t const holelen,
 			      int even_cows);
+int mmext_wrprotect_mapping_pages(struct address_space *mapping, pgoff_t start,
+				  pgoff_t nr, const unsigned long *only);
 
 /* insert.c */
 vm_fault_t mmext_vmf_insert_pfn(struct vm_area_struct *vma, unsigned long addr,

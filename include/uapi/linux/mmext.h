@@ -58,8 +58,8 @@
  * -EFAULT the structure can't be read or written; -EINVAL, -E2BIG,
  * -EOVERFLOW, -EOPNOTSUPP as said above; -ENODEV the region was revoked.
  * Calls that change what offsets show (SETUP, IOMEM, REMAP, REVOKE, PROTECT,
- * UNMAP with FREE) and POPULATE with WRITE need a descriptor that is open for
- * writing, else -EBADF.
+ * UNMAP with FREE), POPULATE with WRITE, and DIRTY with more than GET need a
+ * descriptor that is open for writing, else -EBADF.
  */
 #ifndef _UAPI_LINUX_MMEXT_H
 #define _UAPI_LINUX_MMEXT_H
@@ -81,6 +81,7 @@ enum {
 	MMEXT_CMD_UNMAP = 0x05,
 	MMEXT_CMD_REVOKE = 0x06,
 	MMEXT_CMD_PROTECT = 0x07,
+	MMEXT_CMD_DIRTY = 0x08,
 	MMEXT_CMD_LOOKUP = 0x09,
 	MMEXT_CMD_IOMEM = 0x0a,
 	MMEXT_CMD_ACCESS = 0x0b,
@@ -355,6 +356,81 @@ struct mmext_protect {
 };
 
 #define MMEXT_PROTECT _IO(MMEXT_TYPE, MMEXT_CMD_PROTECT)
+
+/* Exactly one of these: */
+#define MMEXT_DIRTY_START	(1U << 0)	/* track the range */
+#define MMEXT_DIRTY_STOP	(1U << 1)	/* do not, and forget its marks */
+#define MMEXT_DIRTY_GET		(1U << 2)	/* give out its marks */
+/* With GET: */
+#define MMEXT_DIRTY_CLEAR	(1U << 3)	/* and clear what is given out */
+#define MMEXT_DIRTY_RUNS	(1U << 4)	/* as runs, not as a bitmap */
+
+/**
+ * struct mmext_run - pages that follow each other
+ * @offset: bytes
+ * @length: bytes
+ */
+struct mmext_run {
+	__aligned_u64 offset;
+	__aligned_u64 length;
+};
+
+/**
+ * struct mmext_dirty - MMEXT_DIRTY: which offsets were changed
+ * @size: sizeof(struct mmext_dirty)
+ * @flags: MMEXT_DIRTY_* bits
+ * @offset: offset; advanced
+ * @length: bytes; counted down
+ * @marks: GET: pointer, advanced: to a bitmap, an array of __u64 in which bit
+ *	n % 64 of element n / 64 is page n of the range, and which is written in
+ *	whole elements; with RUNS to an array of struct mmext_run
+ * @nr: GET with RUNS: elements that there is room for at @marks; counted down
+ * @reserved: 0
+ *
+ * A tracked offset is marked when what it shows changes: by a store of any
+ * process through any mapping, by a debugger, by write(2), by REMAP for both
+ * ranges (with ALIAS for @to), by UNMAP with FREE of a page that was there; and
+ * by POPULATE with WRITE, which makes stores possible that nobody sees.  The mark
+ * is there before the store.  A load is no change, also of a hole.  PROTECT and
+ * mprotect(2), fork(2) and mremap(2) change nothing, and lose no mark.
+ *
+ * It is the offset that is marked: where an aliased page is shown by another
+ * offset as well, that one is not.
+ *
+ * There is one log for a region.  To START on offsets that are tracked does
+ * nothing to them, so ranges may overlap; to STOP takes an offset out however
+ * often it was started.  Offsets that are not tracked are never marked.
+ *
+ * What GET with CLEAR gives out and clears is one step for each mark: a change
+ * is either in what is given out, and then its bytes are there to be read after
+ * the call, or in the log after it.  No change is lost, and none is if @marks
+ * can't be written: then the marks stay.
+ *
+ * GET with RUNS that finds no room for more returns 0 with a length that is not
+ * 0: pass the structure again with another array.  Runs may end where the call
+ * had to take a breath, and go on in the next element.
+ *
+ * Tracking takes 2 KiB for every 16 MiB (at a page size of 4 KiB) that the
+ * range touches, which counts for the module's limit (INFO), and all of it
+ * before START returns.
+ *
+ * Errors: -EINVAL none or more than one of START, STOP and GET, CLEAR or RUNS
+ * without GET, RUNS and no room, or a bitmap and @offset is not a multiple of
+ * 64 pages; -EFAULT @marks can't be written; -ENOSPC the module's limit: there
+ * is no room for all of the range; -ENOMEM; -EINTR; -EBADF START, STOP or CLEAR by
+ * a descriptor that is not open for writing.
+ */
+struct mmext_dirty {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__aligned_u64 marks;
+	__u32 nr;
+	__u32 reserved;
+};
+
+#define MMEXT_DIRTY _IO(MMEXT_TYPE, MMEXT_CMD_DIRTY)
 
 /* What an entry is, in struct mmext_entry. */
 #define MMEXT_ENTRY_PRESENT	(1U << 0)
