@@ -670,6 +670,8 @@ static int do_dirty(struct file *file, void *arg)
 	err = check_range(d->offset, d->length, region_end(r));
 	if (err)
 		return err;
+	if (r->io)
+		return -EOPNOTSUPP;
 
 	switch (what) {
 	case MMEXT_DIRTY_GET:

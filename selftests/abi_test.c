@@ -286,12 +286,16 @@ TEST_F(call, struct_of_an_older_program_is_taken_and_not_written_beyond)
 {
 	__u32 size = variant->min;
 	union any_call any;
+	int good = 0;
 
 	for (; size && size < variant->size; size += sizeof(__u32)) {
 		GOOD_CALL(&any);
 		any.size = size;
 		memcpy(self->end - size, &any, size);
-		EXPECT_EQ(0, call(self->fd, variant->cmd, self->end - size));
+		EXPECT_EQ(good, call(self->fd, variant->cmd, self->end - size));
+		/* a region gets its shape once */
+		if (comes_first(variant->cmd))
+			good = -EBUSY;
 	}
 }
 

@@ -299,10 +299,17 @@ TEST_F(iomem, populate_maps_ahead_of_faults)
 
 TEST_F(iomem, has_no_pages_to_rearrange)
 {
+	struct mmext_dirty dirty = {
+		.size = sizeof(dirty),
+		.flags = MMEXT_DIRTY_START,
+		.length = page_size,
+	};
+
 	EXPECT_EQ(-EOPNOTSUPP, region_exchange(self->fd, 0, 4 * page_size,
 					       page_size));
 	EXPECT_EQ(-EOPNOTSUPP, region_alias(self->fd, 0, 4 * page_size,
 					    page_size));
+	EXPECT_EQ(-EOPNOTSUPP, call(self->fd, MMEXT_DIRTY, &dirty));
 	EXPECT_EQ(-EOPNOTSUPP, region_free(self->fd, 0, page_size));
 	EXPECT_EQ(-EOPNOTSUPP, region_protect(self->fd, 0, page_size,
 					      MMEXT_PROTECT_READ_ONLY));

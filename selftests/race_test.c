@@ -11,7 +11,7 @@
 
 #define TIMEOUT		120
 
-#define DELAY_US	20000
+#define DELAY_US	40000
 #define WIDE_ROUNDS	12
 #define ROUNDS		600
 

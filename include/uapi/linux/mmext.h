@@ -176,8 +176,8 @@ struct mmext_info {
  *
  * Errors: -EBUSY the region has its shape already; -EINVAL @backing or @cache
  * is not of its enum, @length passes INFO's out_max_offset or is not a
- * multiple of the page size, or @around is none of these; -EOPNOTSUPP a backing or memory type that can't
- * be served; -EBADF.
+ * multiple of the page size, or @around is none of these; -EOPNOTSUPP a backing
+ * or memory type that can't be served; -EBADF.
  */
 struct mmext_setup {
 	__u32 size;
@@ -492,7 +492,7 @@ struct mmext_lookup {
  *
  * On such a region mmap, page faults, read(2), write(2), debuggers' accesses,
  * POPULATE, ZAP, UNMAP, LOOKUP, ACCESS, REVOKE and INFO work.  A fault maps all
- * of its mapping.  REMAP, PROTECT and UNMAP with FREE are -EOPNOTSUPP.
+ * of its mapping.  REMAP, PROTECT, DIRTY and UNMAP with FREE are -EOPNOTSUPP.
  *
  * Errors: -EPERM the caller has not CAP_SYS_RAWIO in the initial user
  * namespace, or the kernel is locked down (integrity); -EINVAL part of the
