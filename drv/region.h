@@ -147,11 +147,32 @@ long region_unprotect(struct region *r, pgoff_t first, pgoff_t last);
 int region_revoke(struct region *r);
 
 /* iomem.c */
+#ifdef CONFIG_HAS_IOMEM
 struct iomem *iomem_claim(u64 phys, u64 length, u32 cache);
 void iomem_release(struct iomem *io);
 pgprot_t iomem_prot(struct iomem *io, pgprot_t prot);
 void iomem_copy(struct iomem *io, u64 offset, void *buf, size_t len,
 		bool write);
+#else
+static inline struct iomem *iomem_claim(u64 phys, u64 length, u32 cache)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static inline void iomem_release(struct iomem *io)
+{
+}
+
+static inline pgprot_t iomem_prot(struct iomem *io, pgprot_t prot)
+{
+	return prot;
+}
+
+static inline void iomem_copy(struct iomem *io, u64 offset, void *buf,
+			      size_t len, bool write)
+{
+}
+#endif
 
 /* dirty.c */
 #define DIRTY_PAGES	4096UL	/* that a step of a call is inside a block of */
