@@ -186,12 +186,15 @@ suite_row() {
 	die "unknown suite: $1 (known: $(awk '!/^#/ { print $1 }' "$top/vm/suites" | xargs))"
 }
 
-# What a machine of the tests has besides: a PCI device with a bar that is memory, and
-# memory that the kernel leaves alone, where it knows memmap=.
-test_device="-object memory-backend-ram,id=bar,size=1M,share=on"
-test_device+=" -device ivshmem-plain,memdev=bar"
-# shellcheck disable=SC2034,SC2016 # used by those who source this; no variable
-test_append='memmap=1M$0x30000000'
+# test_machine SUITE: sets machine, the arguments for vm/run that the tests want: memory
+# that the kernel leaves alone, where it knows memmap=, and a PCI device with a bar that is
+# memory; but no bus for a debug kernel, which would take its time with it.
+test_machine() {
+	# shellcheck disable=SC2034,SC2016 # used by those who source this; no variable
+	machine=(--append 'memmap=1M$0x30000000')
+	local bar='-object memory-backend-ram,id=bar,size=1M,share=on'
+	[[ $1 == debug* ]] || machine+=(--device "$bar -device ivshmem-plain,memdev=bar")
+}
 
 # suite_of SUITE ARCH: the suite of that architecture.
 suite_of() {
