@@ -187,12 +187,13 @@ suite_row() {
 }
 
 # test_machine SUITE: sets machine, the arguments for vm/run that the tests want: memory
-# that the kernel leaves alone, where it knows memmap=, and a PCI device with a bar that is
-# memory; but no bus for a debug kernel, which would take its time with it.
+# that the kernel leaves alone, which only x86 can be told, and a PCI device with a bar
+# that is memory; but no bus for a debug kernel, which would take its time with it.
 test_machine() {
-	# shellcheck disable=SC2034,SC2016 # used by those who source this; no variable
-	machine=(--append 'memmap=1M$0x30000000')
 	local bar='-object memory-backend-ram,id=bar,size=1M,share=on'
+	# shellcheck disable=SC2016 # no variable
+	machine=(--append 'memmap=1M$0x30000000')
+	[[ $1 != *-arm64 ]] || machine=(--append '')
 	[[ $1 == debug* ]] || machine+=(--device "$bar -device ivshmem-plain,memdev=bar")
 }
 
