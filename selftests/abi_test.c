@@ -112,7 +112,7 @@ static void good_call(unsigned long cmd, void *place, char *addr,
 	case MMEXT_IOMEM:
 		any->iomem = (struct mmext_iomem) {
 			.size = sizeof(any->iomem),
-			.phys = bar_find() ?: reserved_find(),
+			.phys = io_find(),
 			.length = page_size,
 			.cache = MMEXT_CACHE_UC,
 		};

@@ -64,9 +64,9 @@ FIXTURE_VARIANT_ADD(iomem, reserved_uncached)
 
 FIXTURE_SETUP(iomem)
 {
-	self->phys = variant->find();
-	if (!self->phys)
-		SKIP(return, "no such range in this machine");
+	/* where there is no such range, the other once more */
+	self->phys = variant->find() ?: io_find();
+	ASSERT_NE(0, self->phys);
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	ASSERT_EQ(0, region_iomem(self->fd, self->phys, IO_LENGTH,
@@ -77,8 +77,6 @@ FIXTURE_SETUP(iomem)
 
 FIXTURE_TEARDOWN(iomem)
 {
-	if (!self->phys)
-		return;
 	munmap(self->addr, IO_LENGTH);
 	close(self->fd);
 }
@@ -412,12 +410,12 @@ TEST_F(refused, what_is_no_range)
 {
 	struct mmext_iomem arg = {
 		.size = sizeof(arg),
-		.phys = bar_find(),
+		.phys = io_find(),
 		.length = page_size,
 		.cache = MMEXT_CACHE_UC,
 		.reserved = 1,
 	};
-	__u64 bar = bar_find();
+	__u64 bar = io_find();
 
 	ASSERT_NE(0, bar);
 	EXPECT_EQ(-EINVAL, call(self->fd, MMEXT_IOMEM, &arg));
@@ -435,7 +433,7 @@ TEST_F(refused, what_is_no_range)
 
 TEST_F(refused, who_may_not_touch_hardware)
 {
-	__u64 bar = bar_find();
+	__u64 bar = io_find();
 	pid_t pid;
 
 	ASSERT_NE(0, bar);
@@ -460,7 +458,7 @@ TEST_F(refused, who_may_not_touch_hardware)
 TEST_F(refused, a_region_that_has_its_shape)
 {
 	int shared = open(MMEXT_SHARED, O_RDWR | O_CLOEXEC);
-	__u64 bar = bar_find();
+	__u64 bar = io_find();
 
 	ASSERT_NE(0, bar);
 	ASSERT_GE(shared, 0);

@@ -444,6 +444,12 @@ static inline __u64 reserved_find(void)
 	return at ? strtoull(at + 10, NULL, 16) : 0;
 }
 
+/* Whichever there is: every machine of the tests has one. */
+static inline __u64 io_find(void)
+{
+	return bar_find() ?: reserved_find();
+}
+
 /*
  * The delays of a test build, which widen a race until it can't be missed.
  * False where the module has none.

@@ -565,7 +565,7 @@ static bool after_lookup(struct world *w)
 
 static void prepare_iomem(struct world *w)
 {
-	w->phys = bar_find();
+	w->phys = io_find();
 }
 
 /* The kernel's answer to no memory for a resource is the one to a busy one. */
