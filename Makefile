@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 KDIR ?= /lib/modules/$(shell uname -r)/build
-SUITES ?= bullseye bookworm trixie forky trixie-backports bookworm-arm64 \
-	trixie-backports-arm64 bookworm-s390x forky-riscv64 debug
+SUITES ?= bullseye bookworm trixie forky trixie-backports
 
 # What make install writes to. With DESTDIR, for packages, depmod is not run.
 DESTDIR ?=

@@ -1399,4 +1399,16 @@ TEST(every_call_is_covered)
 	close(fd);
 }
 
+/*
+ * Without rseq(2): the kernel stores to its area on the way back to user space,
+ * and if that page, shared since a fork, can't be copied, it is a SIGSEGV.
+ */
+static void __attribute__((constructor)) no_rseq(int argc, char **argv)
+{
+	if (argc && getenv("GLIBC_TUNABLES"))
+		return;
+	setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
+	execv("/proc/self/exe", argv);
+}
+
 TEST_HARNESS_MAIN
