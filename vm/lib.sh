@@ -186,15 +186,15 @@ suite_row() {
 	die "unknown suite: $1 (known: $(awk '!/^#/ { print $1 }' "$top/vm/suites" | xargs))"
 }
 
-# test_machine SUITE: sets machine, the arguments for vm/run that the tests want: memory
+# test_machine SUITE: sets machine_args, those for vm/run that the tests want: memory
 # that the kernel leaves alone, which only x86 can be told, and a PCI device with a bar
 # that is memory; but no bus for a debug kernel, which would take its time with it.
 test_machine() {
 	local bar='-object memory-backend-ram,id=bar,size=1M,share=on'
 	# shellcheck disable=SC2016 # no variable
-	machine=(--append 'memmap=1M$0x30000000')
-	[[ $1 != *-arm64 ]] || machine=(--append '')
-	[[ $1 == debug* ]] || machine+=(--device "$bar -device ivshmem-plain,memdev=bar")
+	machine_args=(--append 'memmap=1M$0x30000000')
+	[[ $1 != *-arm64 ]] || machine_args=(--append '')
+	[[ $1 == debug* ]] || machine_args+=(--device "$bar -device ivshmem-plain,memdev=bar")
 }
 
 # suite_of SUITE ARCH: the suite of that architecture.
