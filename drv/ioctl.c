@@ -513,30 +513,21 @@ struct dirty_get {
 	unsigned int nr_runs;
 };
 
-static long dirty_start_step(struct file *file, void *arg, u64 pages)
+static long dirty_track_step(struct file *file, void *arg, u64 pages)
 {
 	struct region *r = file->private_data;
 	struct mmext_dirty *d = arg;
+	pgoff_t first = d->offset >> PAGE_SHIFT;
 	long ret;
 
 	ret = lock_region(r);
 	if (ret)
 		return ret;
-	ret = region_dirty_start(r, d->offset >> PAGE_SHIFT, pages);
-	up_write(&r->lock);
-	return ret;
-}
 
-static long dirty_stop_step(struct file *file, void *arg, u64 pages)
-{
-	struct region *r = file->private_data;
-	struct mmext_dirty *d = arg;
-	long ret;
-
-	ret = lock_region(r);
-	if (ret)
-		return ret;
-	ret = region_dirty_stop(r, d->offset >> PAGE_SHIFT, pages);
+	if (d->flags & MMEXT_DIRTY_START)
+		ret = region_dirty_start(r, first, pages);
+	else
+		ret = region_dirty_stop(r, first, pages);
 	up_write(&r->lock);
 	return ret;
 }
@@ -673,21 +664,18 @@ static int do_dirty(struct file *file, void *arg)
 	if (r->io)
 		return -EOPNOTSUPP;
 
-	switch (what) {
-	case MMEXT_DIRTY_GET:
+	if (what == MMEXT_DIRTY_GET)
 		return dirty_get(file, d);
-	case MMEXT_DIRTY_STOP:
-		return in_steps(file, d, &d->offset, NULL, &d->length,
-				dirty_stop_step);
-	}
 
 	/* the whole of it, or none */
-	if (region_used() + region_dirty_bytes(d->offset >> PAGE_SHIFT,
+	if (what == MMEXT_DIRTY_START &&
+	    region_used() + region_dirty_bytes(d->offset >> PAGE_SHIFT,
 					       d->length >> PAGE_SHIFT) >
 	    region_limit())
 		return -ENOSPC;
+
 	return in_steps(file, d, &d->offset, NULL, &d->length,
-			dirty_start_step);
+			dirty_track_step);
 }
 
 static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
