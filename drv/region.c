@@ -39,18 +39,13 @@ static void charge(long bytes)
 	atomic_long_add(bytes, &used_bytes);
 }
 
-static int try_charge(long bytes)
+int region_charge(long bytes)
 {
 	if (atomic_long_add_return(bytes, &used_bytes) <=
 	    READ_ONCE(limit_bytes))
 		return 0;
 	charge(-bytes);
 	return -ENOSPC;
-}
-
-int region_charge(long bytes)
-{
-	return try_charge(bytes);
 }
 
 void region_uncharge(long bytes)
@@ -422,7 +417,7 @@ struct page *region_page_alloc(struct region *r, pgoff_t index)
 
 	/* a protected hole has paid for its entry */
 	bytes = entry ? PAGE_SIZE - SLOT_BYTES : PAGE_SIZE;
-	err = try_charge(bytes);
+	err = region_charge(bytes);
 	if (err)
 		return ERR_PTR(err);
 
@@ -564,7 +559,7 @@ int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr)
 
 	slots = reserve_slots(r, from, to, nr);
 	/* the room for them, ahead of set_slot() */
-	err = slots < 0 ? slots : try_charge(slots * (long)SLOT_BYTES);
+	err = slots < 0 ? slots : region_charge(slots * (long)SLOT_BYTES);
 	if (err)
 		goto release;
 
@@ -665,7 +660,7 @@ static int protect_page(struct region *r, pgoff_t index)
 	int err;
 
 	if (!xa_load(&r->pages, index)) {
-		err = try_charge(SLOT_BYTES);
+		err = region_charge(SLOT_BYTES);
 		if (err)
 			return err;
 		err = xa_err(xa_store(&r->pages, index, xa_mk_value(0),
