@@ -149,7 +149,8 @@ static int access_special(struct mm_struct *mm, unsigned long addr, void *buf,
 		len = min_t(unsigned long, len, vma->vm_end - addr);
 		if (vma->vm_ops && vma->vm_ops->access)
 			ret = vma->vm_ops->access(vma, addr, buf, len, write);
-		else if (mmext_vma_mapping(vma))
+		else if (mmext_vma_mapping(vma) &&
+			 vma->vm_flags & (write ? VM_WRITE : VM_READ))
 			ret = copy_frame(vma, addr, buf, len, write);
 
 		/* may drop the lock, and then the VMA is another */

@@ -1250,6 +1250,24 @@ TEST_F(remote, access_remote_vm_stores_leave_a_dirty_entry)
 	self->peer.pid = pid;
 }
 
+/* An entry stays when mprotect(2) takes the right to read away. */
+TEST_F(remote, access_remote_vm_reads_no_frame_of_prot_none)
+{
+	FIXTURE_DATA(engine) *base = &self->base;
+	pid_t pid = self->peer.pid;
+
+	ASSERT_EQ(MMEXT_TEST_NOPAGE,
+		  insert_prot(base->fd, base->addr, base->pfn + 5, 0));
+	self->peer.pid = getpid();
+	EXPECT_EQ(1, remote(self, base->addr, 1, 0));
+	ASSERT_EQ(0, mprotect(base->addr, page_size, PROT_NONE));
+	EXPECT_EQ(0, remote(self, base->addr, 1, 0));
+	ASSERT_EQ(0, mprotect(base->addr, page_size, PROT_READ));
+	EXPECT_EQ(1, remote(self, base->addr, 1, 0));
+	EXPECT_EQ(0, remote(self, base->addr, 1, MMEXT_TEST_ACCESS_WRITE));
+	self->peer.pid = pid;
+}
+
 /* VMAs that are not the engine's */
 FIXTURE(others)
 {
