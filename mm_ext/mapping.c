@@ -307,15 +307,63 @@ INTERVAL_TREE_DEFINE(struct vm_area_struct, shared.rb, unsigned long,
 		     shared.rb_subtree_last, vma_first, vma_last,
 		     static __maybe_unused, i_mmap)
 
-/* Unmap the pages from @first to @last from one VMA that shows some of them. */
-static int unmap_vma(struct vm_area_struct *vma, pgoff_t first, pgoff_t last,
-		     bool even_cows)
+/* Pages of an object that something is done to. */
+struct stretch {
+	pgoff_t start;
+	pgoff_t last;
+	bool even_cows;
+	const unsigned long *only;
+};
+
+/*
+ * Do @fn, which says -EAGAIN if it is the kernel's to do, to each VMA that shows
+ * @nr pages from s->start on, 0 for all from there; and then have the kernel
+ * clear the pages wherever it said so.
+ */
+static int each_vma(struct address_space *mapping, struct stretch *s,
+		    pgoff_t nr, int (*fn)(struct vm_area_struct *vma,
+					  const struct stretch *s))
+{
+	struct vm_area_struct *vma;
+	bool delegate = false;
+	int ret = 0;
+
+	s->last = s->start + nr - 1;
+	if (!nr || s->last < s->start || s->last > LLONG_MAX >> PAGE_SHIFT)
+		s->last = ULONG_MAX;
+
+	i_mmap_lock_read(mapping);
+	for (vma = i_mmap_iter_first(&mapping->i_mmap, s->start, s->last); vma;
+	     vma = i_mmap_iter_next(vma, s->start, s->last)) {
+		switch (fn(vma, s)) {
+		case 0:
+			break;
+		case -EAGAIN:
+			delegate = true;
+			mmext_count(mmext_vma_mapping(vma), delegated, 1);
+			break;
+		default:
+			ret = -EPERM;
+			break;
+		}
+	}
+	i_mmap_unlock_read(mapping);
+
+	/* takes the lock itself; serves all that were skipped, and anew */
+	if (delegate)
+		mmext_delegate_mapping(mapping, s->start,
+				       s->last == ULONG_MAX ? 0 : nr,
+				       s->even_cows);
+	return ret;
+}
+
+static int unmap_vma(struct vm_area_struct *vma, const struct stretch *s)
 {
 	struct mmext_zap_details details = {
 		.flags = MMEXT_ZAP_NO_DELEGATE | MMEXT_ZAP_INDEX,
-		.first_index = first,
-		.last_index = last,
-		.even_cows = even_cows,
+		.first_index = s->start,
+		.last_index = s->last,
+		.even_cows = s->even_cows,
 	};
 
 	return mmext_zap_page_range_single(vma, vma->vm_start,
@@ -347,38 +395,12 @@ static int unmap_vma(struct vm_area_struct *vma, pgoff_t first, pgoff_t last,
 int mmext_unmap_mapping_pages(struct address_space *mapping, pgoff_t start,
 			      pgoff_t nr, bool even_cows)
 {
-	pgoff_t last = start + nr - 1;
-	struct vm_area_struct *vma;
-	bool delegate = false;
-	int ret = 0;
+	struct stretch s = { .start = start, .even_cows = even_cows };
 
 	if (!mapping)
 		return -EINVAL;
-	if (!nr || last < start || last > LLONG_MAX >> PAGE_SHIFT)
-		last = ULONG_MAX;
 
-	i_mmap_lock_read(mapping);
-	for (vma = i_mmap_iter_first(&mapping->i_mmap, start, last); vma;
-	     vma = i_mmap_iter_next(vma, start, last)) {
-		switch (unmap_vma(vma, start, last, even_cows)) {
-		case 0:
-			break;
-		case -EAGAIN:
-			delegate = true;
-			mmext_count(mmext_vma_mapping(vma), delegated, 1);
-			break;
-		default:
-			ret = -EPERM;
-			break;
-		}
-	}
-	i_mmap_unlock_read(mapping);
-
-	/* takes the lock itself; serves all that were skipped, and anew */
-	if (delegate)
-		mmext_delegate_mapping(mapping, start,
-				       last == ULONG_MAX ? 0 : nr, even_cows);
-	return ret;
+	return each_vma(mapping, &s, nr, unmap_vma);
 }
 EXPORT_SYMBOL_GPL(mmext_unmap_mapping_pages);
 
@@ -414,17 +436,15 @@ int mmext_unmap_mapping_range(struct address_space *mapping,
 }
 EXPORT_SYMBOL_GPL(mmext_unmap_mapping_range);
 
-/* Write-protect those of @only, or all, that are shown by one VMA. */
-static int wrprotect_vma(struct vm_area_struct *vma, pgoff_t start,
-			 pgoff_t last, const unsigned long *only)
+static int wrprotect_vma(struct vm_area_struct *vma, const struct stretch *s)
 {
-	pgoff_t first = max(start, vma_first(vma));
+	pgoff_t first = max(s->start, vma_first(vma));
+	pgoff_t last = min(s->last, vma_last(vma));
 
-	last = min(last, vma_last(vma));
 	return mmext_wrprotect_range(vma, vma->vm_start +
 				     ((first - vma->vm_pgoff) << PAGE_SHIFT),
 				     (last - first + 1) << PAGE_SHIFT,
-				     only, first - start);
+				     s->only, first - s->start);
 }
 
 /**
@@ -455,37 +475,11 @@ static int wrprotect_vma(struct vm_area_struct *vma, pgoff_t start,
 int mmext_wrprotect_mapping_pages(struct address_space *mapping, pgoff_t start,
 				  pgoff_t nr, const unsigned long *only)
 {
-	pgoff_t last = start + nr - 1;
-	struct vm_area_struct *vma;
-	bool delegate = false;
-	int ret = 0;
+	struct stretch s = { .start = start, .even_cows = true, .only = only };
 
 	if (!mapping || (only && !nr))
 		return -EINVAL;
-	if (!nr || last < start || last > LLONG_MAX >> PAGE_SHIFT)
-		last = ULONG_MAX;
 
-	i_mmap_lock_read(mapping);
-	for (vma = i_mmap_iter_first(&mapping->i_mmap, start, last); vma;
-	     vma = i_mmap_iter_next(vma, start, last)) {
-		switch (wrprotect_vma(vma, start, last, only)) {
-		case 0:
-			break;
-		case -EAGAIN:
-			delegate = true;
-			mmext_count(mmext_vma_mapping(vma), delegated, 1);
-			break;
-		default:
-			ret = -EPERM;
-			break;
-		}
-	}
-	i_mmap_unlock_read(mapping);
-
-	/* takes the lock itself */
-	if (delegate)
-		mmext_delegate_mapping(mapping, start,
-				       last == ULONG_MAX ? 0 : nr, true);
-	return ret;
+	return each_vma(mapping, &s, nr, wrprotect_vma);
 }
 EXPORT_SYMBOL_GPL(mmext_wrprotect_mapping_pages);
