@@ -6,6 +6,7 @@
 #include "mmext_selftest.h"
 #include "modules/mmext_test_oracle.h"
 
+#include <sys/klog.h>
 #include <linux/capability.h>
 
 #define NR	(IO_LENGTH / page_size)
@@ -243,8 +244,21 @@ static bool type_listed(__u64 phys, const char *type)
 	return found;
 }
 
+/*
+ * A 6.1 that finds no MTRRs to be on leaves the PAT as it is after a reset, and
+ * what is write-combined elsewhere is uncached there.
+ */
+static bool has_write_combining(void)
+{
+	static char log[1 << 20];
+	int length = klogctl(3, log, sizeof(log) - 1);
+
+	return length < 0 || strstr(log, "[0-7]: WB  WC");
+}
+
 TEST_F(iomem, is_held_and_mapped_with_its_memory_type)
 {
+	const __u64 bits = has_write_combining() ? variant->bits : X86_PCD;
 	struct mmext_oracle_entry entries[NR];
 	struct mmext_oracle_look look = {
 		.addr = (uintptr_t)self->addr,
@@ -259,8 +273,7 @@ TEST_F(iomem, is_held_and_mapped_with_its_memory_type)
 	EXPECT_EQ(0, poke(self->addr, 1));
 	ASSERT_EQ(0, call(oracle, MMEXT_ORACLE_LOOK, &look));
 	for (i = 0; i < NR; i++)
-		ASSERT_EQ(variant->bits, entries[i].raw &
-			  (X86_PWT | X86_PCD | X86_PAT));
+		ASSERT_EQ(bits, entries[i].raw & (X86_PWT | X86_PCD | X86_PAT));
 	/* mprotect() keeps it */
 	ASSERT_EQ(0, mprotect(self->addr, IO_LENGTH, PROT_READ));
 	ASSERT_EQ(0, mprotect(self->addr, IO_LENGTH, PROT_READ | PROT_WRITE));
@@ -269,8 +282,7 @@ TEST_F(iomem, is_held_and_mapped_with_its_memory_type)
 				     MMEXT_POPULATE_WRITE));
 	ASSERT_EQ(0, call(oracle, MMEXT_ORACLE_LOOK, &look));
 	for (i = 0; i < NR; i++)
-		ASSERT_EQ(variant->bits, entries[i].raw &
-			  (X86_PWT | X86_PCD | X86_PAT));
+		ASSERT_EQ(bits, entries[i].raw & (X86_PWT | X86_PCD | X86_PAT));
 	ASSERT_EQ(0, region_revoke(self->fd));
 	EXPECT_FALSE(type_listed(self->phys, variant->type));
 	close(oracle);
