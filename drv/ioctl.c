@@ -145,12 +145,14 @@ static int do_info(struct file *file, void *arg)
 	info->out_tlb = mmext_tlb_live();
 	info->out_features = IS_ENABLED(CONFIG_MMU_NOTIFIER) ?
 			     MMEXT_FEATURE_NOTIFIER : 0;
+	if (COMPAT_GFP_MAPPED & __GFP_ACCOUNT)
+		info->out_features |= MMEXT_FEATURE_PAGE_CHARGED;
 	info->out_page_sizes = PAGE_SIZE;
 	info->out_max_offset = REGION_MAX_LENGTH;
 	info->out_length = READ_ONCE(r->length);
 	info->out_limit = region_limit();
 	info->out_used = region_used();
-	info->out_backing = io ? MMEXT_BACKING_IOMEM : MMEXT_BACKING_PFN;
+	info->out_backing = READ_ONCE(r->backing);
 	info->out_cache = io ? io->cache : MMEXT_CACHE_WB;
 	return 0;
 }
@@ -167,10 +169,11 @@ static int do_setup(struct file *file, void *arg)
 		return -EINVAL;
 	if (s->reserved || (s->around && !region_around_valid(s->around)))
 		return -EINVAL;
-	if (s->backing != MMEXT_BACKING_PFN || s->cache != MMEXT_CACHE_WB)
+	if (s->backing > MMEXT_BACKING_PAGE || s->cache != MMEXT_CACHE_WB)
 		return -EOPNOTSUPP;
 
-	return region_setup(file->private_data, s->length, s->around);
+	return region_setup(file->private_data, s->length, s->backing,
+			    s->around);
 }
 
 static int do_iomem(struct file *file, void *arg)
@@ -203,55 +206,81 @@ static int populate_io(struct vm_area_struct *vma, struct iomem *io,
 	return err;
 }
 
-/*
- * Map the pages of a stretch, as few calls as their frames' order allows.
- * The region's lock keeps them where they are.
- */
+/* Pages of one protection, in a row of addresses. */
+static int populate_run(struct vm_area_struct *vma, struct region *r,
+			unsigned long addr, struct page **pages,
+			unsigned long nr, pgprot_t prot, unsigned long *done)
+{
+	unsigned long i, run, pfn, left = nr;
+	int err = 0;
+
+	if (region_has_pages(r)) {
+		err = mmext_vm_insert_pages_prot(vma, addr, pages, &left, prot);
+		*done += nr - left;
+		return err;
+	}
+
+	/* as few calls as the order of the frames allows */
+	for (i = 0; i < nr && !err; i += run) {
+		pfn = page_to_pfn(pages[i]);
+		for (run = 1; i + run < nr; run++) {
+			if (page_to_pfn(pages[i + run]) != pfn + run)
+				break;
+		}
+		err = mmext_remap_pfn_range(vma, addr + (i << PAGE_SHIFT), pfn,
+					    run << PAGE_SHIFT, prot);
+		if (!err)
+			*done += run;
+	}
+	return err;
+}
+
+/* Map the pages of a stretch.  The region's lock keeps them where they are. */
 static int populate_pages(struct vm_area_struct *vma, struct region *r,
 			  unsigned long addr, unsigned long nr, bool write,
 			  unsigned long *done)
 {
 	pgoff_t index = region_index(vma, addr);
-	unsigned long run_addr = addr, run_pfn = 0, run = 0, i;
 	bool run_write = false, page_write;
-	struct page *page;
-	int err = 0;
+	struct page **pages, *page;
+	unsigned long run = 0, i;
+	int err = 0, ret;
 
-	*done = 0;
+	/* a store to a private mapping makes a copy, whatever is there */
+	write = write && vma->vm_flags & VM_SHARED;
+
+	BUILD_BUG_ON(STEP_PAGES * sizeof(*pages) > PAGE_SIZE);
+	pages = (struct page **)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!pages)
+		return -ENOMEM;
+
 	for (i = 0; i <= nr; i++) {
-		page = NULL;
-		if (i < nr) {
-			page = region_page_alloc(r, index + i);
-			if (IS_ERR(page)) {
-				err = PTR_ERR(page);
-				page = NULL;
-			}
+		page = i < nr ? region_page_alloc(r, index + i) : NULL;
+		if (IS_ERR(page)) {
+			err = PTR_ERR(page);
+			page = NULL;
 		}
 		page_write = page && write && !region_read_only(r, index + i);
 		if (page_write)
 			region_dirty_mark(r, index + i);
 
-		if (run && page && page_write == run_write &&
-		    page_to_pfn(page) == run_pfn + run) {
-			run++;
-			continue;
-		}
-		if (run) {
-			int ret = mmext_remap_pfn_range(vma, run_addr, run_pfn,
-							run << PAGE_SHIFT,
-							mmext_vma_prot(vma, run_write));
-
-			if (ret)
-				return ret;
-			*done += run;
+		if (run && (!page || page_write != run_write)) {
+			ret = populate_run(vma, r, addr + (*done << PAGE_SHIFT),
+					   pages, run,
+					   mmext_vma_prot(vma, run_write), done);
+			if (ret) {
+				err = ret;
+				break;
+			}
+			run = 0;
 		}
 		if (!page)
 			break;
-		run_addr = addr + (i << PAGE_SHIFT);
-		run_pfn = page_to_pfn(page);
 		run_write = page_write;
-		run = 1;
+		pages[run++] = page;
 	}
+
+	free_page((unsigned long)pages);
 	return err;
 }
 
@@ -354,11 +383,12 @@ static long zap_step(struct file *file, void *arg, u64 pages)
 		return PTR_ERR(vma);
 
 	size = min_t(u64, pages, ZAP_STEP_PAGES) << PAGE_SHIFT;
-	if (size <= vma->vm_end - z->addr)
-		err = mmext_zap_vma_ptes(vma, z->addr, size);
-	else
-		/* a mapping that was split: all of it is this descriptor's */
+	/* a mapping that was split is all of it this descriptor's */
+	if (region_has_pages(file->private_data) ||
+	    size > vma->vm_end - z->addr)
 		err = mmext_zap_page_range(vma, z->addr, size);
+	else
+		err = mmext_zap_vma_ptes(vma, z->addr, size);
 	mmap_read_unlock(current->mm);
 	return err ?: (long)(size >> PAGE_SHIFT);
 }
@@ -367,7 +397,10 @@ static long zap_step(struct file *file, void *arg, u64 pages)
 static long zap_span_step(struct file *file, void *arg, u64 pages)
 {
 	struct region *r = file->private_data;
-	struct mmext_zap_details details = { .mapping = &r->map };
+	struct mmext_zap_details details = {
+		.mapping = &r->map,
+		.even_cows = true,
+	};
 	struct mmext_zap *z = arg;
 	u64 end = z->addr + z->length;
 	struct mm_struct *mm = current->mm;
@@ -414,13 +447,14 @@ static long unmap_step(struct file *file, void *arg, u64 pages)
 	struct region *r = file->private_data;
 	struct mmext_unmap *u = arg;
 	pgoff_t first = u->offset >> PAGE_SHIFT;
+	bool even_cows = u->flags & MMEXT_UNMAP_EVEN_COWS;
 	long ret;
 
 	if (u->flags & MMEXT_UNMAP_FREE) {
 		ret = lock_region(r);
 		if (ret)
 			return ret;
-		ret = region_free(r, first, first + pages - 1);
+		ret = region_free(r, first, first + pages - 1, even_cows);
 		up_write(&r->lock);
 		return ret;
 	}
@@ -428,7 +462,10 @@ static long unmap_step(struct file *file, void *arg, u64 pages)
 	/* nothing changes but entries: those who fault need not wait */
 	if (down_read_killable(&r->lock))
 		return -EINTR;
-	ret = r->revoked ? -ENODEV : region_unmap(r, u->offset, u->length);
+	if (r->revoked)
+		ret = -ENODEV;
+	else
+		ret = region_unmap(r, u->offset, u->length, even_cows);
 	up_read(&r->lock);
 	return ret ?: (long)pages;
 }
@@ -439,7 +476,8 @@ static int do_unmap(struct file *file, void *arg)
 	struct mmext_unmap *u = arg;
 	int err;
 
-	if (u->flags & MMEXT_UNMAP_FREE && !(file->f_mode & FMODE_WRITE))
+	if (u->flags & (MMEXT_UNMAP_FREE | MMEXT_UNMAP_EVEN_COWS) &&
+	    !(file->f_mode & FMODE_WRITE))
 		return -EBADF;
 	if (u->flags & MMEXT_UNMAP_TO_END && u->length)
 		return -EINVAL;
@@ -688,9 +726,12 @@ static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
 	do {
 		if (mmext_follow_pte(vma, addr, &pte))
 			return;
-		if (show_pfn && mmext_follow_pfn(vma, addr, &pfn))
+		pfn = pte.pfn;
+		/* which is for frames that nobody holds */
+		if (show_pfn && vma->vm_flags & VM_PFNMAP &&
+		    mmext_follow_pfn(vma, addr, &pfn))
 			return;
-	} while (show_pfn && pfn != pte.pfn);
+	} while (pfn != pte.pfn);
 
 	e->flags = MMEXT_ENTRY_PRESENT;
 	if (pte.write)
@@ -839,7 +880,8 @@ static const struct op ops[] = {
 	OP(REMAP, mmext_remap, length, MMEXT_REMAP_ALIAS, true, true, do_remap),
 	OP(ZAP, mmext_zap, length, MMEXT_ZAP_SPAN, false, true, do_zap),
 	OP(UNMAP, mmext_unmap, length,
-	   MMEXT_UNMAP_FREE | MMEXT_UNMAP_TO_END, false, true, do_unmap),
+	   MMEXT_UNMAP_FREE | MMEXT_UNMAP_TO_END | MMEXT_UNMAP_EVEN_COWS,
+	   false, true, do_unmap),
 	OP(REVOKE, mmext_revoke, flags, 0, true, true, do_revoke),
 	OP(PROTECT, mmext_protect, length, MMEXT_PROTECT_READ_ONLY, true, true,
 	   do_protect),

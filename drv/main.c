@@ -68,6 +68,11 @@ static int mmext_release(struct inode *inode, struct file *file)
 static void mmext_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct region *r = file->private_data;
+	static const char * const backings[] = {
+		[MMEXT_BACKING_PFN] = "pfn",
+		[MMEXT_BACKING_PAGE] = "page",
+		[MMEXT_BACKING_IOMEM] = "iomem",
+	};
 	struct mmext_stats stats;
 	u64 reads = 0, writes = 0, mkwrites = 0;
 	int cpu;
@@ -81,10 +86,7 @@ static void mmext_show_fdinfo(struct seq_file *m, struct file *file)
 		mkwrites += READ_ONCE(f->mkwrite);
 	}
 
-	if (region_io(r))
-		seq_puts(m, "mmext-backing:\tiomem\n");
-	else
-		seq_puts(m, "mmext-backing:\tpfn\n");
+	seq_printf(m, "mmext-backing:\t%s\n", backings[READ_ONCE(r->backing)]);
 	seq_printf(m, "mmext-length:\t%llu\n", READ_ONCE(r->length));
 	seq_printf(m, "mmext-around:\t%u\n", READ_ONCE(r->around));
 	seq_printf(m, "mmext-pages:\t%ld\n", atomic_long_read(&r->nr_pages));

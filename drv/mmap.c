@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/mmext.h>
 #include <linux/moduleparam.h>
+#include <linux/pagemap.h>
 
 #include "../mm_ext/engine.h"
 #include "region.h"
@@ -44,6 +45,35 @@ static vm_fault_t vmf_code(long err)
 	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 }
 
+/* A store to a private mapping: the core makes a copy of the page. */
+static bool wants_copy(struct vm_fault *vmf)
+{
+	return vmf->flags & FAULT_FLAG_WRITE &&
+	       !(vmf->vma->vm_flags & VM_SHARED);
+}
+
+/*
+ * With references.  A page that is to be copied stays locked until it is: who
+ * takes the copies away waits for that (settle_copies()).
+ */
+static vm_fault_t finish_page(struct vm_fault *vmf, struct page *page)
+{
+	vm_fault_t ret;
+
+	get_page(page);
+	vmf->page = page;
+	if (wants_copy(vmf)) {
+		lock_page(page);
+		return VM_FAULT_LOCKED;
+	}
+
+	ret = mmext_finish_fault(vmf);
+	if (!ret)
+		return VM_FAULT_NOPAGE;
+	put_page(page);
+	return ret;
+}
+
 /*
  * The first touch of an offset, or a fault that an invalidation came in the way
  * of.  The lock keeps what is looked up, and put there, until it is inserted.
@@ -61,7 +91,7 @@ static vm_fault_t fault_locked(struct vm_fault *vmf, struct region *r)
 		goto unlock;
 
 	read_only = region_read_only(r, vmf->pgoff);
-	if (vmf->flags & FAULT_FLAG_WRITE && read_only) {
+	if (vmf->flags & FAULT_FLAG_WRITE && read_only && !wants_copy(vmf)) {
 		ret = VM_FAULT_SIGSEGV;
 		goto unlock;
 	}
@@ -73,10 +103,12 @@ static vm_fault_t fault_locked(struct vm_fault *vmf, struct region *r)
 	}
 
 	/* a mark is there before a store can be */
-	if (vmf->flags & FAULT_FLAG_WRITE)
+	if (vmf->flags & FAULT_FLAG_WRITE && !wants_copy(vmf))
 		region_dirty_mark(r, vmf->pgoff);
 	read_only |= region_dirty_clean(r, vmf->pgoff);
-	if (entry_writable(vma, read_only))
+	if (region_has_pages(r))
+		ret = finish_page(vmf, page);
+	else if (entry_writable(vma, read_only))
 		ret = mmext_vmf_insert_pfn_prot(vma, vmf->address,
 						page_to_pfn(page),
 						mmext_vma_prot(vma, true));
@@ -118,7 +150,10 @@ static vm_fault_t fault_one(struct vm_fault *vmf, struct region *r,
 	bool read_only;
 	pgprot_t prot;
 
-	/* it may be freed from here on, so only its number is used */
+	/*
+	 * It may be freed from here on, so only its number is used, unless
+	 * under the table's lock it turns out that it was not.
+	 */
 	if (!page)
 		return 0;
 
@@ -129,6 +164,8 @@ static vm_fault_t fault_one(struct vm_fault *vmf, struct region *r,
 
 	test_lookup_gap();
 	prot = mmext_vma_prot(vma, entry_writable(vma, read_only));
+	if (region_has_pages(r))
+		return mmext_fault_insert_page(vmf, page, prot, seq);
 	return mmext_fault_insert_pfn(vmf, page_to_pfn(page), prot, seq);
 }
 
@@ -166,7 +203,8 @@ static vm_fault_t fault_unlocked(struct vm_fault *vmf, struct region *r)
 {
 	unsigned long seq;
 
-	if (!mmext_read_begin(&r->map, &seq) || is_gone(r, vmf->pgoff))
+	if (wants_copy(vmf) || !mmext_read_begin(&r->map, &seq) ||
+	    is_gone(r, vmf->pgoff))
 		return 0;
 
 	return r->around > PAGE_SIZE ? fault_around(vmf, r, seq) :
@@ -212,7 +250,7 @@ static vm_fault_t __maybe_unused region_map_pages(struct vm_fault *vmf,
 	return ret;
 }
 
-static vm_fault_t region_pfn_mkwrite(struct vm_fault *vmf)
+static vm_fault_t region_mkwrite(struct vm_fault *vmf)
 {
 	struct region *r = vma_region(vmf->vma);
 	vm_fault_t ret = VM_FAULT_NOPAGE;
@@ -237,8 +275,9 @@ static vm_fault_t region_pfn_mkwrite(struct vm_fault *vmf)
 
 /*
  * ptrace(2) and /proc/PID/mem, which cannot take a reference to a page of a
- * PFN mapping.  It follows the region and not the page table, so the program
- * need not have touched the page.
+ * PFN mapping; with PAGE backing they can, and come here with what was refused.
+ * It follows the region and not the page table, so the program need not have
+ * touched the page.
  */
 static int region_access(struct vm_area_struct *vma, unsigned long addr,
 			 void *buf, int len, int write)
@@ -249,6 +288,9 @@ static int region_access(struct vm_area_struct *vma, unsigned long addr,
 	int ret = -EFAULT;
 
 	if (write && !(vma->vm_flags & VM_WRITE))
+		return -EFAULT;
+	/* what it shows may be a copy of the process's own */
+	if (is_cow_mapping(vma->vm_flags))
 		return -EFAULT;
 	len = min_t(unsigned long, len, PAGE_SIZE - offset_in_page(addr));
 
@@ -288,7 +330,8 @@ static const struct vm_operations_struct region_vm_ops = {
 	MMEXT_VM_OPS,
 	.fault = region_fault,
 	COMPAT_MAP_PAGES(region_map_pages)
-	.pfn_mkwrite = region_pfn_mkwrite,
+	.pfn_mkwrite = region_mkwrite,
+	.page_mkwrite = region_mkwrite,
 	.access = region_access,
 };
 
@@ -308,5 +351,10 @@ int region_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_page_prot = iomem_prot(r->io, vma->vm_page_prot);
 	}
 	vma->vm_ops = &region_vm_ops;
-	return mmext_vma_init(vma, &r->map);
+	if (!region_has_pages(r))
+		return mmext_vma_init(vma, &r->map);
+
+	if (is_cow_mapping(vma->vm_flags))
+		WRITE_ONCE(r->has_private, true);
+	return mmext_vma_init_pages(vma, &r->map);
 }

@@ -4,7 +4,9 @@
  *
  * page_private() counts the offsets that show a page.  It is set to 1 before
  * the page is in region->pages and changes under region->lock held for write;
- * the page is freed with the last.  Nobody else holds a reference.
+ * the region's reference is dropped with the last.  With PFN backing there is
+ * no other; with PAGE backing each entry has one, and so has whoever pinned the
+ * page (get_user_pages()), whose it then is alone.
  */
 #include <linux/fs.h>
 #include <linux/fs_context.h>
@@ -12,6 +14,7 @@
 #include <linux/log2.h>
 #include <linux/moduleparam.h>
 #include <linux/mount.h>
+#include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -213,6 +216,25 @@ void region_get(struct region *r)
 	kref_get(&r->ref);
 }
 
+/*
+ * A page of PAGE backing is of the region's inode, since a futex that processes
+ * share is known by that and by the index.  REMAP moves pages, so the index is
+ * not an offset, but what no other page has: no more is asked of it, as the
+ * kernel neither writes such pages back nor moves them.
+ */
+static void adopt_page(struct region *r, struct page *page)
+{
+	if (region_has_pages(r))
+		compat_set_page_mapping(page, r->inode->i_mapping,
+					page_to_pfn(page));
+}
+
+/* Nobody else's, for whoever holds it on, and to be freed. */
+static void disown_page(struct page *page)
+{
+	compat_set_page_mapping(page, NULL, 0);
+}
+
 /* An offset that showed @page no longer does, and no entry shows it there. */
 static void drop_page(struct region *r, struct page *page)
 {
@@ -220,6 +242,7 @@ static void drop_page(struct region *r, struct page *page)
 
 	set_page_private(page, offsets);
 	if (!offsets) {
+		disown_page(page);
 		atomic_long_dec(&r->nr_pages);
 		charge(-(long)(PAGE_SIZE - SLOT_BYTES));
 		__free_page(page);
@@ -287,7 +310,7 @@ void region_shape(struct region *r)
 }
 
 /* @around: 0: as it is */
-int region_setup(struct region *r, u64 length, u32 around)
+int region_setup(struct region *r, u64 length, u32 backing, u32 around)
 {
 	int ret = -EBUSY;
 
@@ -296,6 +319,7 @@ int region_setup(struct region *r, u64 length, u32 around)
 		WRITE_ONCE(r->length, length);
 		if (around)
 			WRITE_ONCE(r->around, around);
+		WRITE_ONCE(r->backing, backing);
 		/* pairs with region_shape() */
 		smp_store_release(&r->shaped, true);
 		ret = 0;
@@ -328,6 +352,7 @@ int region_iomem(struct region *r, u64 phys, u64 length, u32 cache)
 		goto unlock;
 
 	r->io = io;
+	WRITE_ONCE(r->backing, MMEXT_BACKING_IOMEM);
 	WRITE_ONCE(r->length, length);
 	/* pairs with region_shape() */
 	smp_store_release(&r->shaped, true);
@@ -399,13 +424,16 @@ void region_pfns(struct region *r, pgoff_t first, unsigned int nr,
  * @r: the region
  * @index: page index, inside the region
  *
- * The page is zeroed, and charged to the caller's memory cgroup.
+ * The page is zeroed, and charged to the caller's memory cgroup where it can be
+ * (COMPAT_GFP_MAPPED).
  *
  * Context: region->lock, at least for read; sleeps.
  * Return: the page; ERR_PTR(-ENOSPC) the limit, ERR_PTR(-ENOMEM).
  */
 struct page *region_page_alloc(struct region *r, pgoff_t index)
 {
+	gfp_t gfp = region_has_pages(r) ? COMPAT_GFP_MAPPED :
+					  GFP_KERNEL_ACCOUNT;
 	void *entry = xa_load(&r->pages, index);
 	struct page *page;
 	void *old;
@@ -421,12 +449,13 @@ struct page *region_page_alloc(struct region *r, pgoff_t index)
 	if (err)
 		return ERR_PTR(err);
 
-	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	page = alloc_page(gfp | __GFP_ZERO);
 	if (!page) {
 		charge(-bytes);
 		return ERR_PTR(-ENOMEM);
 	}
 	set_page_private(page, 1);
+	adopt_page(r, page);
 
 	/* a value that is replaced leaves its mark */
 	old = xa_cmpxchg(&r->pages, index, entry, page, GFP_KERNEL);
@@ -436,6 +465,7 @@ struct page *region_page_alloc(struct region *r, pgoff_t index)
 	}
 
 	set_page_private(page, 0);
+	disown_page(page);
 	__free_page(page);
 	charge(-bytes);
 	/* there is a page by now: marks change only under the lock for write */
@@ -488,11 +518,33 @@ static void release_slots(struct region *r, pgoff_t first, unsigned long nr)
 		xa_release(&r->pages, first + i);
 }
 
+/* What processes copied is theirs, and stays. */
 static int unmap_pages(struct region *r, pgoff_t first, pgoff_t nr)
 {
 	return mmext_unmap_mapping_range(r->inode->i_mapping,
 					 (loff_t)first << PAGE_SHIFT,
-					 (loff_t)nr << PAGE_SHIFT, 1);
+					 (loff_t)nr << PAGE_SHIFT, 0);
+}
+
+/*
+ * The core has pages that region_fault() gave it, locked, to copy for private
+ * mappings.  Wait until it has: an unmapping of the copies then finds them.
+ */
+static void settle_copies(struct region *r, pgoff_t first, pgoff_t last)
+{
+	unsigned long index;
+	void *entry;
+
+	if (!READ_ONCE(r->has_private))
+		return;
+
+	xa_for_each_range(&r->pages, index, entry, first, last) {
+		if (!xa_is_value(entry)) {
+			lock_page(entry);
+			unlock_page(entry);
+		}
+		cond_resched();
+	}
 }
 
 /**
@@ -591,13 +643,18 @@ release:
  * @r: the region
  * @offset: bytes
  * @length: bytes, not 0
+ * @even_cows: also the copies that stores to private mappings made
  *
  * Context: region->lock, at least for read: the pages stay.
  * Return: 0 or what mmext_unmap_mapping_range() says.
  */
-int region_unmap(struct region *r, u64 offset, u64 length)
+int region_unmap(struct region *r, u64 offset, u64 length, bool even_cows)
 {
-	return mmext_unmap_mapping_range(r->inode->i_mapping, offset, length, 1);
+	if (even_cows)
+		settle_copies(r, offset >> PAGE_SHIFT,
+			      (offset + length - 1) >> PAGE_SHIFT);
+	return mmext_unmap_mapping_range(r->inode->i_mapping, offset, length,
+					 even_cows);
 }
 
 /* How many entries one step of a long call works on. */
@@ -636,18 +693,20 @@ static void erase_range(struct region *r, pgoff_t first, pgoff_t last)
  * @r: the region
  * @first: page index
  * @last: page index
+ * @even_cows: also the copies that stores to private mappings made
  *
  * Context: region->lock for write.
  * Return: pages done, from @first on, at least 1; or a negative error.
  */
-long region_free(struct region *r, pgoff_t first, pgoff_t last)
+long region_free(struct region *r, pgoff_t first, pgoff_t last, bool even_cows)
 {
 	int err;
 
 	last = free_step_end(r, first, last);
 
 	mmext_invalidate_begin(&r->map);
-	err = unmap_pages(r, first, last - first + 1);
+	err = region_unmap(r, (u64)first << PAGE_SHIFT,
+			   (u64)(last - first + 1) << PAGE_SHIFT, even_cows);
 	if (!err)
 		erase_range(r, first, last);
 	mmext_invalidate_end(&r->map);
@@ -745,6 +804,7 @@ int region_revoke(struct region *r)
 	int err;
 
 	mmext_invalidate_begin(&r->map);
+	settle_copies(r, 0, ULONG_MAX);
 	err = mmext_unmap_mapping_pages(r->inode->i_mapping, 0, 0, true);
 	if (!err)
 		WRITE_ONCE(r->revoked, true);

@@ -68,8 +68,10 @@ struct region_faults {
  * @io: the physical range that it shows, in place of pages; set before @shaped
  * @dirty: the dirty log, see dirty.c; empty unless it is used
  * @length: bytes, a multiple of the page size; 0: no end
+ * @backing: one of enum mmext_backing
  * @around: bytes of addresses that one fault may map
- * @shaped: @length and @around can't change any more
+ * @has_private: there was a private mapping
+ * @shaped: @length, @backing and @around can't change any more
  * @revoked: nothing can be done with it any more
  * @nr_pages: pages, each counted once however many offsets show it
  * @faults: page faults handled, by kind, one set of counters for each CPU
@@ -84,6 +86,8 @@ struct region {
 	struct xarray dirty;
 	u64 length;
 	u32 around;
+	u32 backing;
+	bool has_private;
 	bool shaped;
 	bool revoked;
 	atomic_long_t nr_pages;
@@ -102,6 +106,12 @@ static inline pgoff_t region_index(struct vm_area_struct *vma,
 				   unsigned long addr)
 {
 	return vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+}
+
+/* Do its entries hold references to its pages? */
+static inline bool region_has_pages(struct region *r)
+{
+	return READ_ONCE(r->backing) == MMEXT_BACKING_PAGE;
 }
 
 /* What byte of a page an offset or address is; there is no highmem. */
@@ -128,7 +138,7 @@ void region_put(struct region *r);
 
 u64 region_end(struct region *r);
 void region_shape(struct region *r);
-int region_setup(struct region *r, u64 length, u32 around);
+int region_setup(struct region *r, u64 length, u32 backing, u32 around);
 int region_iomem(struct region *r, u64 phys, u64 length, u32 cache);
 
 struct page *region_page(struct region *r, pgoff_t index);
@@ -140,8 +150,9 @@ void region_pfns(struct region *r, pgoff_t first, unsigned int nr,
 int region_exchange(struct region *r, pgoff_t from, pgoff_t to,
 		    unsigned long nr);
 int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr);
-int region_unmap(struct region *r, u64 offset, u64 length);
-long region_free(struct region *r, pgoff_t first, pgoff_t last);
+int region_unmap(struct region *r, u64 offset, u64 length, bool even_cows);
+long region_free(struct region *r, pgoff_t first, pgoff_t last,
+		 bool even_cows);
 long region_protect(struct region *r, pgoff_t first, unsigned long nr);
 long region_unprotect(struct region *r, pgoff_t first, pgoff_t last);
 int region_revoke(struct region *r);

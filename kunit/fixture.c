@@ -58,6 +58,7 @@ const struct vm_operations_struct fx_vm_ops = {
 	MMEXT_VM_OPS,
 	.fault = vm_fault,
 	.pfn_mkwrite = vm_pfn_mkwrite,
+	.page_mkwrite = vm_pfn_mkwrite,
 };
 
 static const struct vm_operations_struct foreign_vm_ops = {

@@ -90,6 +90,73 @@ static inline pte_t pte_mkwrite_novma(pte_t pte)
 	import_single_range(rw, buf, len, iov, iter)
 #endif
 
+/* The same of a mapping of pages. */
+#ifdef MMEXT_HAVE_ZAP_PAGE_RANGE
+#define compat_zap_mixedmap(vma, addr, size)	zap_page_range(vma, addr, size)
+#elif defined(MMEXT_HAVE_ZAP_PAGE_RANGE_SINGLE)
+#define compat_zap_mixedmap(vma, addr, size) \
+	zap_page_range_single(vma, addr, size, NULL)
+#elif defined(MMEXT_HAVE_ZAP_SPECIAL_VMA_RANGE)
+#define compat_zap_mixedmap(vma, addr, size) \
+	zap_special_vma_range(vma, addr, size)
+#else
+#error "mmext needs zap_page_range, or a successor of it, and this kernel exports none"
+#endif
+
+/*
+ * Counters of an mm.  6.2 gave them a part for each CPU.  add_mm_counter() has
+ * an unexported callee, for a trace point.
+ */
+static inline void compat_add_mm_counter(struct mm_struct *mm, int member,
+					 long nr)
+{
+#ifdef MMEXT_HAVE_RSS_PERCPU
+	percpu_counter_add(&mm->rss_stat[member], nr);
+#else
+	atomic_long_add(nr, &mm->rss_stat.count[member]);
+#endif
+}
+
+/*
+ * Pages that are mapped, of the node and of the page's memory cgroup; with
+ * preemption off.  When the kernel takes an entry out, it subtracts from both.
+ * What is charged to a memory cgroup and can be mapped is
+ * COMPAT_GFP_MAPPED: 5.10 exports nothing that adds to the cgroup's counter, and
+ * marks charged pages where others count their mappings.
+ */
+#ifdef MMEXT_HAVE_LRUVEC_STAT_MOD_FOLIO
+#define compat_mod_file_mapped(page, nr) \
+	lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, nr)
+#elif defined(MMEXT_HAVE___LRUVEC_STAT_MOD_FOLIO)
+#define compat_mod_file_mapped(page, nr) \
+	__lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, nr)
+#elif defined(MMEXT_HAVE___MOD_LRUVEC_PAGE_STATE)
+#define compat_mod_file_mapped(page, nr) \
+	__mod_lruvec_page_state(page, NR_FILE_MAPPED, nr)
+#else
+#define compat_mod_file_mapped(page, nr) \
+	mod_node_page_state(page_pgdat(page), NR_FILE_MAPPED, nr)
+#define COMPAT_GFP_MAPPED	GFP_KERNEL
+#endif
+
+#ifndef COMPAT_GFP_MAPPED
+#define COMPAT_GFP_MAPPED	GFP_KERNEL_ACCOUNT
+#endif
+
+/* What a page is of; 6.16 left that to the folio. */
+static inline void compat_set_page_mapping(struct page *page,
+					   struct address_space *mapping,
+					   pgoff_t index)
+{
+#ifdef MMEXT_HAVE_PAGE_INDEX
+	page->index = index;
+	WRITE_ONCE(page->mapping, mapping);
+#else
+	page_folio(page)->index = index;
+	WRITE_ONCE(page_folio(page)->mapping, mapping);
+#endif
+}
+
 /* riscv's are functions, and not exported */
 #ifdef CONFIG_RISCV
 static inline p4d_t *compat_p4d_offset(pgd_t *pgd, unsigned long addr)

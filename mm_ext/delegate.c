@@ -7,17 +7,21 @@
  *    tell it are not exported.
  * 2. No TLB flush of the engine's own, because there is none for this
  *    architecture or the administrator asked for the kernel's (tlb=kernel).
+ * 3. What the kernel put into a mapping of pages: the copies that stores to a
+ *    private mapping made, wherever they are by now, and markers.
  *
- * In both cases the kernel's zap does the clearing as well as the rest.
+ * In the first two cases the kernel's zap does the clearing as well as the rest.
  * Nothing here is called from a notifier.
  */
 #include "engine.h"
 
 /**
  * mmext_delegate_vma - have the kernel clear a range of one VMA
- * @vma: the engine's, PFN backing
+ * @vma: the engine's
  * @addr: first address
  * @size: bytes, the range inside @vma
+ *
+ * Private copies go as well: none of what is exported leaves them.
  *
  * Context: mmap lock, at least for read.  May sleep.
  */
@@ -25,7 +29,10 @@ void mmext_delegate_vma(struct vm_area_struct *vma, unsigned long addr,
 			unsigned long size)
 {
 	mmext_count(mmext_vma_mapping(vma), delegated, 1);
-	compat_zap_pfnmap(vma, addr, size);
+	if (vma->vm_flags & VM_PFNMAP)
+		compat_zap_pfnmap(vma, addr, size);
+	else
+		compat_zap_mixedmap(vma, addr, size);
 }
 EXPORT_SYMBOL_MMEXT_TEST(mmext_delegate_vma);
 

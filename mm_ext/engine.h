@@ -26,6 +26,15 @@ int mmext_wrprotect_range(struct vm_area_struct *vma, unsigned long address,
 			  unsigned long size, const unsigned long *only,
 			  unsigned long first);
 
+/* fault.c */
+bool mmext_may_insert_page(struct vm_fault *vmf);
+
+/* page.c */
+bool mmext_page_mappable(struct page *page);
+void mmext_page_enter(struct vm_area_struct *vma, unsigned long addr,
+		      pte_t *ptep, struct page *page, pte_t pte);
+bool mmext_page_leave(struct page *page, pte_t pte);
+
 /* delegate.c */
 void mmext_delegate_vma(struct vm_area_struct *vma, unsigned long addr,
 			unsigned long size);

@@ -64,13 +64,13 @@ static vm_fault_t insert_pfn(struct vm_area_struct *vma, struct vm_fault *vmf,
  * Context: from a fault handler.  Does not allocate.
  * Return: 0 an invalidation came: look up again, see mmext_read_begin().
  * Otherwise the value for the handler to return: VM_FAULT_NOPAGE; or
- * VM_FAULT_SIGBUS the VMA is not the engine's, there can't be such a frame, or
- * what is there is a marker of the kernel's.
+ * VM_FAULT_SIGBUS the VMA is not the engine's or has pages, there can't be such
+ * a frame, or what is there is a marker of the kernel's.
  */
 vm_fault_t mmext_fault_insert_pfn(struct vm_fault *vmf, unsigned long pfn,
 				  pgprot_t pgprot, unsigned long seq)
 {
-	if (!mmext_vma_mapping(vmf->vma))
+	if (!mmext_vma_mapping(vmf->vma) || mmext_vma_has_pages(vmf->vma))
 		return VM_FAULT_SIGBUS;
 
 	return insert_pfn(vmf->vma, vmf, vmf->address, pfn, pgprot, seq);
@@ -83,27 +83,44 @@ static unsigned int fill_around(struct vm_fault *vmf, unsigned long addr,
 				const unsigned long *read_only, pte_t *ptep)
 {
 	struct vm_area_struct *vma = vmf->vma;
+	bool has_pages = mmext_vma_has_pages(vma);
 	unsigned long fault = vmf->address & PAGE_MASK;
 	pgprot_t prot[] = {
 		mmext_vma_prot(vma, true), mmext_vma_prot(vma, false),
 	};
 	bool old = mmext_old_is_free();
 	unsigned int i, filled = 0;
+	struct page *page = NULL;
+	pgprot_t p;
 	pte_t pte;
 
 	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
 		if (pfns[i] == MMEXT_NO_PFN || !pte_none(READ_ONCE(ptep[i])))
 			continue;
 
-		pte = mmext_mk_pte(pfns[i],
-				   prot[read_only && test_bit(i, read_only)]);
+		p = prot[read_only && test_bit(i, read_only)];
+		if (has_pages) {
+			page = pfn_to_page(pfns[i]);
+			if (!mmext_page_mappable(page))
+				continue;
+			pte = mmext_mk_page_pte(page, p);
+		} else {
+			pte = mmext_mk_pte(pfns[i], p);
+		}
 		if (addr != fault)
 			pte = old ? pte_mkold(pte) : pte;
 		else if (vmf->flags & FAULT_FLAG_WRITE && pte_write(pte))
 			pte = pte_mkdirty(pte_mkyoung(pte));
-		mmext_set_pte(vma->vm_mm, addr, ptep + i, pte);
+		if (has_pages) {
+			get_page(page);
+			mmext_page_enter(vma, addr, ptep + i, page, pte);
+		} else {
+			mmext_set_pte(vma->vm_mm, addr, ptep + i, pte);
+		}
 		filled++;
 	}
+	if (has_pages)
+		compat_add_mm_counter(vma->vm_mm, MM_FILEPAGES, filled);
 	return filled;
 }
 
@@ -136,10 +153,13 @@ static bool around_fault(struct vm_fault *vmf, unsigned long addr,
  * that the fault was not for are clean, and, where the hardware marks an entry
  * at no cost, not young.  Otherwise they are what mmext_vma_prot() says.
  *
+ * In a VMA that has pages, each is as for mmext_fault_insert_page(), and an entry
+ * takes a reference; what can't be mapped is left out.
+ *
  * Context: from a fault handler, also from map_pages().  Does not allocate and
  * does not sleep.
- * Return: as mmext_fault_insert_pfn(); VM_FAULT_SIGBUS also if the range is not
- * as said above.
+ * Return: as mmext_fault_insert_pfn(), or mmext_fault_insert_page();
+ * VM_FAULT_SIGBUS also if the range is not as said above.
  */
 vm_fault_t mmext_fault_insert_pfns(struct vm_fault *vmf, unsigned long addr,
 				   unsigned int nr, const unsigned long *pfns,
@@ -162,6 +182,8 @@ vm_fault_t mmext_fault_insert_pfns(struct vm_fault *vmf, unsigned long addr,
 	i = (vmf->address - addr) >> PAGE_SHIFT;
 	if (pfns[i] == MMEXT_NO_PFN || !mmext_pfns_possible(last, 1))
 		return VM_FAULT_SIGBUS;
+	if (!mmext_may_insert_page(vmf))
+		return VM_FAULT_SIGBUS;
 
 	if (mmext_walk_lock_alloc(vmf->vma, vmf, addr, &w))
 		return VM_FAULT_NOPAGE;
@@ -171,6 +193,9 @@ vm_fault_t mmext_fault_insert_pfns(struct vm_fault *vmf, unsigned long addr,
 		mmext_count(m, retries, 1);
 		ret = 0;
 	} else if (!pte_none(pte) && !pte_present(pte)) {
+		ret = VM_FAULT_SIGBUS;
+	} else if (mmext_vma_has_pages(vmf->vma) &&
+		   !mmext_page_mappable(pfn_to_page(pfns[i]))) {
 		ret = VM_FAULT_SIGBUS;
 	} else {
 		mmext_count(m, inserted, fill_around(vmf, addr, nr, pfns,
@@ -203,8 +228,8 @@ EXPORT_SYMBOL_GPL(mmext_fault_insert_pfns);
  * GFP_KERNEL.
  * Return: VM_FAULT_NOPAGE inserted, or there was an entry, or an invalidation
  * is in progress and the access will fault again; VM_FAULT_OOM;
- * VM_FAULT_SIGBUS @vma is not the engine's, @addr is not in it, there can't be
- * such a frame, or what is there is a marker of the kernel's.
+ * VM_FAULT_SIGBUS @vma is not the engine's or has pages, @addr is not in it,
+ * there can't be such a frame, or what is there is a marker of the kernel's.
  */
 vm_fault_t mmext_vmf_insert_pfn_prot(struct vm_area_struct *vma,
 				     unsigned long addr, unsigned long pfn,
@@ -212,7 +237,8 @@ vm_fault_t mmext_vmf_insert_pfn_prot(struct vm_area_struct *vma,
 {
 	struct mmext_mapping *m = mmext_vma_mapping(vma);
 
-	if (!m || addr < vma->vm_start || addr >= vma->vm_end)
+	if (!m || mmext_vma_has_pages(vma) || addr < vma->vm_start ||
+	    addr >= vma->vm_end)
 		return VM_FAULT_SIGBUS;
 
 	return insert_pfn(vma, NULL, addr, pfn, pgprot,

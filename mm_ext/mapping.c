@@ -126,6 +126,25 @@ void mmext_vma_close(struct vm_area_struct *vma)
 }
 EXPORT_SYMBOL_GPL(mmext_vma_close);
 
+static int init_vma(struct vm_area_struct *vma, struct mmext_mapping *m,
+		    vm_flags_t backing)
+{
+	const struct vm_operations_struct *ops = vma->vm_ops;
+
+	if (!m || !m->stats)
+		return -EINVAL;
+	if (!ops || ops->open != mmext_vma_open ||
+	    ops->close != mmext_vma_close || !ops->pfn_mkwrite)
+		return -EINVAL;
+	if ((vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP | VM_HUGETLB)) & ~backing)
+		return -EINVAL;
+
+	vma->vm_private_data = m;
+	vm_flags_set(vma, backing | VM_DONTEXPAND | VM_DONTDUMP);
+	mmext_vma_open(vma);
+	return 0;
+}
+
 /**
  * mmext_vma_init - make a VMA the engine's
  * @vma: VMA under construction, its vm_ops set
@@ -143,24 +162,37 @@ EXPORT_SYMBOL_GPL(mmext_vma_close);
  */
 int mmext_vma_init(struct vm_area_struct *vma, struct mmext_mapping *m)
 {
-	const struct vm_operations_struct *ops = vma->vm_ops;
-
-	if (!m || !m->stats)
-		return -EINVAL;
-	if (!ops || ops->open != mmext_vma_open ||
-	    ops->close != mmext_vma_close || !ops->pfn_mkwrite)
-		return -EINVAL;
 	if (is_cow_mapping(vma->vm_flags))
 		return -EINVAL;
-	if (vma->vm_flags & (VM_MIXEDMAP | VM_HUGETLB))
-		return -EINVAL;
 
-	vma->vm_private_data = m;
-	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	mmext_vma_open(vma);
-	return 0;
+	return init_vma(vma, m, VM_PFNMAP);
 }
 EXPORT_SYMBOL_GPL(mmext_vma_init);
+
+/**
+ * mmext_vma_init_pages - make a VMA the engine's, for pages with references
+ * @vma: VMA under construction, its vm_ops set
+ * @m: what it maps
+ *
+ * Sets VM_MIXEDMAP, VM_DONTEXPAND and VM_DONTDUMP, and vm_private_data.  What
+ * mmext_vm_insert_page() and its kin work on; those for page frames refuse it.
+ * Otherwise as mmext_vma_init().
+ *
+ * A private mapping shows the object's pages until it is stored to; then the
+ * kernel gives it a copy.
+ *
+ * Context: from an mmap handler, mmap lock for write.
+ * Return: 0; -EINVAL vm_ops without MMEXT_VM_OPS, without pfn_mkwrite or without
+ * page_mkwrite, or a VMA that has another kind of content.
+ */
+int mmext_vma_init_pages(struct vm_area_struct *vma, struct mmext_mapping *m)
+{
+	if (!vma->vm_ops || !vma->vm_ops->page_mkwrite)
+		return -EINVAL;
+
+	return init_vma(vma, m, VM_MIXEDMAP);
+}
+EXPORT_SYMBOL_GPL(mmext_vma_init_pages);
 
 static bool is_shared_writable(unsigned long flags)
 {
@@ -173,8 +205,8 @@ static bool is_shared_writable(unsigned long flags)
  * @write: may it be stored to without a fault
  *
  * vma->vm_page_prot is read-only in every VMA of the engine, since it has
- * pfn_mkwrite.  This gives the writable twin to an insert that knows that no
- * fault is needed, and never more than @vma allows.
+ * pfn_mkwrite or is private.  This gives the writable twin to an insert that
+ * knows that no fault is needed, and never more than @vma allows.
  *
  * Return: the protection, of the memory type of @vma.
  */
@@ -376,8 +408,8 @@ static int unmap_vma(struct vm_area_struct *vma, const struct stretch *s)
  * @mapping: the address space that the VMAs are linked in
  * @start: index of the first page
  * @nr: number of pages, 0 to the end of the file
- * @even_cows: also the private copies that processes made; the engine makes
- *	none, so this matters only where the kernel does the work
+ * @even_cows: also the copies that stores to private mappings made; the
+ *	kernel made them, so it is the kernel that takes them out
  *
  * When this returns no CPU can reach the pages through any of the VMAs.  A
  * fork in flight keeps none either: the child is in the tree, behind its
@@ -455,11 +487,12 @@ static int wrprotect_vma(struct vm_area_struct *vma, const struct stretch *s)
  * @only: bitmap of the pages that are meant, beginning with @start; NULL: all
  *
  * When this returns, no CPU can store to the pages through any of the VMAs: the
- * next store is a fault, and ends in pfn_mkwrite().  Entries are clean then, so
- * mprotect(2) does not make them writable by itself.  That they were dirty is
- * not reported: whoever keeps a log makes an entry of it before it lets an
- * entry of the page table be writable (mmext_finish_mkwrite_fault()).  A fork
- * in flight keeps none either, as for mmext_unmap_mapping_pages().
+ * next store is a fault, and ends in pfn_mkwrite() or page_mkwrite().  Entries
+ * are clean then, so mprotect(2) does not make them writable by itself.  That
+ * they were dirty is not reported, but for PageDirty() of pages with references:
+ * whoever keeps a log makes an entry of it before it lets an entry of the page
+ * table be writable (mmext_finish_mkwrite_fault()).  A fork in flight keeps none
+ * either, as for mmext_unmap_mapping_pages().
  *
  * An mm that somebody mirrors is cleared by the kernel's own zap, from @start
  * on for @nr pages: there the next store is a fault on no entry.
@@ -475,7 +508,7 @@ static int wrprotect_vma(struct vm_area_struct *vma, const struct stretch *s)
 int mmext_wrprotect_mapping_pages(struct address_space *mapping, pgoff_t start,
 				  pgoff_t nr, const unsigned long *only)
 {
-	struct stretch s = { .start = start, .even_cows = true, .only = only };
+	struct stretch s = { .start = start, .only = only };
 
 	if (!mapping || (only && !nr))
 		return -EINVAL;

@@ -90,6 +90,43 @@ static inline bool mmext_old_is_free(void)
 }
 
 /*
+ * An entry for a page, with a reference to it and without the special bit:
+ * get_user_pages() takes it.  Read-only means clean here, too.
+ */
+static inline pte_t mmext_mk_page_pte(struct page *page, pgprot_t prot)
+{
+	pte_t pte = pfn_pte(page_to_pfn(page), prot);
+
+	return pte_write(pte) ? pte : pte_mkclean(pte);
+}
+
+/* Does this VMA of the engine's have pages, or else bare frames? */
+static inline bool mmext_vma_has_pages(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_MIXEDMAP;
+}
+
+/*
+ * Is it an entry that the engine put into this VMA?  Among pages, those of a
+ * process's own are the kernel's: it made them of the engine's, on a store to a
+ * private mapping.
+ */
+static inline bool mmext_vma_pte_ours(struct vm_area_struct *vma, pte_t pte)
+{
+	if (!mmext_vma_has_pages(vma))
+		return mmext_pte_ours(pte);
+
+	return pte_present(pte) && !pte_special(pte) &&
+	       !PageAnon(pfn_to_page(pte_pfn(pte)));
+}
+
+static inline bool mmext_vma_pte_is(struct vm_area_struct *vma, pte_t pte,
+				    unsigned long pfn)
+{
+	return mmext_vma_pte_ours(vma, pte) && pte_pfn(pte) == pfn;
+}
+
+/*
  * Let an entry be stored to.  What the hardware may set meanwhile, accessed
  * and (never on a read-only entry) dirty, is set here as well, so nothing of
  * it is lost by a plain store.  s390 must not store over a valid entry: there

@@ -47,7 +47,8 @@ needs apply_to_page_range unmap_mapping_range alloc_anon_inode init_pseudo
 
 echo "/* made by probe.sh */"
 for sym in zap_vma_ptes zap_special_vma_range zap_page_range \
-	zap_page_range_single zap_vma_range follow_pfn import_ubuf; do
+	zap_page_range_single zap_vma_range follow_pfn import_ubuf \
+	lruvec_stat_mod_folio __lruvec_stat_mod_folio __mod_lruvec_page_state; do
 	if exported "$sym"; then
 		echo "#define MMEXT_HAVE_$(echo "$sym" | tr '[:lower:]' '[:upper:]') 1"
 	fi
@@ -58,4 +59,5 @@ compiles PTE_MKWRITE_NOVMA 'pte = pte_mkwrite_novma(pte)' "$@"
 compiles PIN_REMOTE_NO_VMAS \
 	'pin_user_pages_remote(vma->vm_mm, 0, 0, 0, NULL, NULL)' "$@"
 compiles VMA_LOCK_FAULTS 'enum fault_flag f = FAULT_FLAG_VMA_LOCK' "$@"
+compiles PAGE_INDEX 'struct page *page = NULL; page->index = 0; page->mapping = NULL' "$@"
 compiles RSS_PERCPU '(void)percpu_counter_sum(&vma->vm_mm->rss_stat[0])' "$@"

@@ -86,9 +86,9 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
  * mmap lock for read, and then any number of times; @vma does not become VM_IO.
  *
  * Context: process context; mmap lock.  Allocates with GFP_KERNEL.
- * Return: 0; -EINVAL @vma is not the engine's, @addr or the range is wrong, or
- * there can't be such frames; -EBUSY as above; -EAGAIN an invalidation of the
- * mapping came between; -ENOMEM.
+ * Return: 0; -EINVAL @vma is not the engine's or has pages, @addr or the range is
+ * wrong, or there can't be such frames; -EBUSY as above; -EAGAIN an invalidation
+ * of the mapping came between; -ENOMEM.
  */
 int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 			  unsigned long pfn, unsigned long size, pgprot_t prot)
@@ -97,7 +97,8 @@ int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 	struct remap r = { .m = m, .vma = vma, .pfn = pfn, .prot = prot };
 	int err = 0;
 
-	if (!m || !size || size > ULONG_MAX - PAGE_SIZE)
+	if (!m || mmext_vma_has_pages(vma) || !size ||
+	    size > ULONG_MAX - PAGE_SIZE)
 		return -EINVAL;
 	size = PAGE_ALIGN(size);
 	if (!mmext_range_in_vma(vma, addr, size) ||

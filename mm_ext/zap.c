@@ -4,12 +4,55 @@
  * those between two addresses.
  */
 #include <linux/export.h>
+#include <linux/gfp.h>
 #include <linux/mm_inline.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 
 #include "engine.h"
 #include "pgtable.h"
+
+/* Among the references of a gather: the page was stored to. */
+#define REF_DIRTY	1UL
+
+/*
+ * Room for more references than there is on the stack: a page of it, but
+ * without it a zap goes on all the same.
+ */
+static void gather_grow(struct mmext_gather *g)
+{
+	unsigned long *refs;
+
+	refs = (unsigned long *)__get_free_page(GFP_NOWAIT | __GFP_NOWARN);
+	if (!refs)
+		return;
+
+	memcpy(refs, g->few, sizeof(g->few));
+	g->refs = refs;
+	g->max_refs = PAGE_SIZE / sizeof(*refs);
+}
+
+static void gather_add(struct mmext_gather *g, unsigned long addr)
+{
+	if (!g->nr++)
+		g->start = addr;
+	g->end = addr + PAGE_SIZE;
+}
+
+/* Nobody reaches the pages through the entries any more. */
+static void gather_put(struct mmext_gather *g)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->nr_refs; i++) {
+		struct page *page = (struct page *)(g->refs[i] & ~REF_DIRTY);
+
+		if (g->refs[i] & REF_DIRTY)
+			set_page_dirty(page);
+		put_page(page);
+	}
+	g->nr_refs = 0;
+}
 
 /*
  * Clear what the engine put into one table.  Whatever else is there, the
@@ -27,10 +70,45 @@ static void clear_table(struct mm_struct *mm, unsigned long addr,
 			continue;
 
 		ptep_get_and_clear(mm, addr, ptep);
-		if (!g->nr++)
-			g->start = addr;
-		g->end = addr + PAGE_SIZE;
+		gather_add(g, addr);
 	}
+}
+
+/*
+ * The same of pages.  Returns how far there was room for their references; says
+ * whether there are entries that the kernel put there.
+ */
+static unsigned long clear_refs(struct vm_area_struct *vma, unsigned long addr,
+				struct mmext_walk *w, struct mmext_gather *g,
+				bool *foreign)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	pte_t *ptep = w->pte;
+	struct page *page;
+	long nr = 0;
+	pte_t pte;
+
+	for (; addr < w->next; addr += PAGE_SIZE, ptep++) {
+		pte = READ_ONCE(*ptep);
+		if (pte_none(pte))
+			continue;
+		if (!mmext_vma_pte_ours(vma, pte)) {
+			*foreign = true;
+			continue;
+		}
+		if (g->nr_refs == g->max_refs)
+			break;
+
+		pte = ptep_get_and_clear(mm, addr, ptep);
+		page = pfn_to_page(pte_pfn(pte));
+		g->refs[g->nr_refs++] = (unsigned long)page |
+					(mmext_page_leave(page, pte) ?
+					 REF_DIRTY : 0);
+		gather_add(g, addr);
+		nr++;
+	}
+	compat_add_mm_counter(mm, MM_FILEPAGES, -nr);
+	return addr;
 }
 
 /* Pages of a range that are to be write-protected: bit @first of @only on. */
@@ -46,10 +124,12 @@ struct protect {
  * without a fault.  The hardware may set bits of a valid entry, so it is taken
  * out first.
  */
-static void protect_table(struct mm_struct *mm, unsigned long addr,
+static void protect_table(struct vm_area_struct *vma, unsigned long addr,
 			  struct mmext_walk *w, struct mmext_gather *g,
 			  const struct protect *p)
 {
+	bool has_pages = mmext_vma_has_pages(vma);
+	struct mm_struct *mm = vma->vm_mm;
 	pte_t *ptep = w->pte;
 	unsigned long bit = p->first + ((addr - p->start) >> PAGE_SHIFT);
 	pte_t pte;
@@ -58,57 +138,86 @@ static void protect_table(struct mm_struct *mm, unsigned long addr,
 		if (p->only && !test_bit(bit, p->only))
 			continue;
 		pte = READ_ONCE(*ptep);
-		if (!mmext_pte_ours(pte) || !(pte_write(pte) || pte_dirty(pte)))
+		if (!mmext_vma_pte_ours(vma, pte) ||
+		    !(pte_write(pte) || pte_dirty(pte)))
 			continue;
 
 		pte = ptep_get_and_clear(mm, addr, ptep);
+		if (has_pages && pte_dirty(pte))
+			set_page_dirty(pfn_to_page(pte_pfn(pte)));
 		mmext_set_pte(mm, addr, ptep, pte_wrprotect(pte_mkclean(pte)));
-		if (!g->nr++)
-			g->start = addr;
-		g->end = addr + PAGE_SIZE;
+		gather_add(g, addr);
 	}
 }
 
-/* Nothing waits, cleared and reachable, for this to run again. */
+static void gather_flush(struct mmext_gather *g)
+{
+	mmext_tlb_flush(g->mm, g->start, g->end);
+	mmext_count(g->last, flushes, 1);
+	g->nr = 0;
+	gather_put(g);
+}
+
+/*
+ * Between two tables.  Nothing waits, cleared and reachable, for this to run
+ * again; and what there is no more room beside is flushed.
+ */
 static void gather_resched(struct mmext_gather *g)
 {
-	if (!need_resched())
+	if (!need_resched() && g->nr_refs < g->max_refs)
 		return;
 
-	if (g->nr) {
-		mmext_tlb_flush(g->mm, g->start, g->end);
-		mmext_count(g->last, flushes, 1);
-		g->nr = 0;
-	}
+	if (g->nr)
+		gather_flush(g);
 	cond_resched();
 }
 
-/* Clear a range of one VMA, which is of @m; or with @p write-protect pages of it. */
-static void zap_range(struct mmext_gather *g, struct mmext_mapping *m,
+/*
+ * Clear a range of one VMA; or with @p write-protect pages of it.  Returns
+ * whether there are entries that only the kernel can take out.
+ */
+static bool zap_range(struct mmext_gather *g, struct vm_area_struct *vma,
 		      unsigned long addr, unsigned long end,
 		      const struct protect *p)
 {
+	struct mmext_mapping *m = mmext_vma_mapping(vma);
+	bool has_pages = mmext_vma_has_pages(vma);
 	unsigned long before, cleared = 0;
 	struct mmext_walk w;
+	bool foreign = false;
+	unsigned long next;
 
 	g->last = m;
+	if (has_pages && !p) {
+		if (g->refs == g->few &&
+		    (end - addr) >> PAGE_SHIFT > ARRAY_SIZE(g->few))
+			gather_grow(g);
+		update_hiwater_rss(g->mm);
+	}
+
 	for (;;) {
 		before = g->nr;
 		if (mmext_walk_lock(g->mm, addr, end, &w)) {
+			next = w.next;
 			if (p)
-				protect_table(g->mm, addr, &w, g, p);
+				protect_table(vma, addr, &w, g, p);
+			else if (has_pages)
+				next = clear_refs(vma, addr, &w, g, &foreign);
 			else
 				clear_table(g->mm, addr, &w, g);
 			mmext_walk_unlock(&w);
+		} else {
+			next = w.next;
 		}
 		cleared += g->nr - before;
-		addr = w.next;
+		addr = next;
 		if (addr >= end)
 			break;
 		gather_resched(g);
 	}
 	if (!p)
 		mmext_count(m, cleared, cleared);
+	return foreign;
 }
 
 /**
@@ -133,6 +242,8 @@ void mmext_gather_begin(struct mmext_gather *g, struct mm_struct *mm,
 	memset(g, 0, sizeof(*g));
 	g->mm = mm;
 	g->details = details;
+	g->refs = g->few;
+	g->max_refs = ARRAY_SIZE(g->few);
 	/* the lock keeps this so */
 	g->delegate = mmext_needs_kernel(mm);
 	if (!g->delegate)
@@ -171,6 +282,9 @@ void mmext_gather_end(struct mmext_gather *g)
 	}
 
 	dec_tlb_flush_pending(g->mm);
+	gather_put(g);
+	if (g->refs != g->few)
+		free_page((unsigned long)g->refs);
 }
 EXPORT_SYMBOL_GPL(mmext_gather_end);
 
@@ -207,17 +321,29 @@ wanted_mapping(struct vm_area_struct *vma,
 }
 
 /* A range inside one of the engine's VMAs. */
-static void zap_one(struct mmext_gather *g, struct vm_area_struct *vma,
-		    unsigned long addr, unsigned long end)
+static int zap_one(struct mmext_gather *g, struct vm_area_struct *vma,
+		   unsigned long addr, unsigned long end)
 {
-	if (!clip_to_index(vma, &addr, &end, g->details))
-		return;
+	const struct mmext_zap_details *details = g->details;
+	bool keep = is_cow_mapping(vma->vm_flags) && details &&
+		    !details->even_cows;
+
+	if (!clip_to_index(vma, &addr, &end, details))
+		return 0;
 
 	/* without a backend nothing that clears is even built */
-	if (!mmext_tlb_native() || g->delegate)
-		mmext_delegate_vma(vma, addr, end - addr);
-	else
-		zap_range(g, mmext_vma_mapping(vma), addr, end, NULL);
+	if (!mmext_tlb_native() || g->delegate) {
+		/* what is exported takes the copies, too */
+		if (keep)
+			return -EOPNOTSUPP;
+	} else if (!zap_range(g, vma, addr, end, NULL) || keep) {
+		return 0;
+	} else if (details && details->flags & MMEXT_ZAP_NO_DELEGATE) {
+		return -EAGAIN;
+	}
+
+	mmext_delegate_vma(vma, addr, end - addr);
+	return 0;
 }
 
 /**
@@ -238,9 +364,10 @@ static void zap_one(struct mmext_gather *g, struct vm_area_struct *vma,
  * flushed VMA by VMA.  Page tables stay.
  *
  * Context: process context, may sleep.  The mmap lock, at least for read.
- * Return: 0; -EPERM there were VMAs of others in the range, and they were left
- * alone (g->skipped has their bytes); -EINVAL the range is none, or @vma is not
- * of the gather's mm, and nothing was done.
+ * Return: 0; -EPERM there were VMAs of others in the range, or private ones as
+ * mmext_zap_page_range_single() says -EOPNOTSUPP of, and they were left alone
+ * (g->skipped has their bytes); -EINVAL the range is none, or @vma is not of the
+ * gather's mm, and nothing was done.
  */
 int mmext_unmap_vmas(struct mmext_gather *g, struct vm_area_struct *vma,
 		     unsigned long start_addr, unsigned long end_addr)
@@ -259,9 +386,8 @@ int mmext_unmap_vmas(struct mmext_gather *g, struct vm_area_struct *vma,
 		if (addr >= end)
 			continue;
 
-		if (wanted_mapping(vma, g->details)) {
-			zap_one(g, vma, addr, end);
-		} else {
+		if (!wanted_mapping(vma, g->details) ||
+		    zap_one(g, vma, addr, end)) {
 			g->skipped += end - addr;
 			ret = -EPERM;
 		}
@@ -314,7 +440,8 @@ EXPORT_SYMBOL_GPL(mmext_zap_page_range);
  * @details: details of the zap, or NULL
  *
  * When this returns no CPU can reach the pages through the range any more.
- * An mm that has MMU notifiers is cleared by the kernel's own zap.
+ * An mm that has MMU notifiers is cleared by the kernel's own zap, and so are
+ * the copies that stores to a private mapping made.
  *
  * Differs from zap_page_range_single(): refuses what is not the engine's, or
  * not of the mapping that @details names, and a range that is not inside @vma,
@@ -323,13 +450,16 @@ EXPORT_SYMBOL_GPL(mmext_zap_page_range);
  * Context: process context, may sleep.  The mmap lock, at least for read; or,
  * with MMEXT_ZAP_NO_DELEGATE, the i_mmap_rwsem of the VMA's file.
  * Return: 0; -EINVAL as above; -EAGAIN MMEXT_ZAP_NO_DELEGATE was given and
- * this range is the kernel's to clear.
+ * this range, or what is left there, is the kernel's to clear; -EOPNOTSUPP
+ * @details wants the copies of a private mapping kept that is the kernel's to
+ * clear: it exports nothing for that.
  */
 int mmext_zap_page_range_single(struct vm_area_struct *vma,
 				unsigned long address, unsigned long size,
 				struct mmext_zap_details *details)
 {
 	struct mmext_gather g;
+	int ret;
 
 	if (!wanted_mapping(vma, details) ||
 	    !mmext_range_in_vma(vma, address, size))
@@ -343,9 +473,9 @@ int mmext_zap_page_range_single(struct vm_area_struct *vma,
 		return -EAGAIN;
 
 	mmext_gather_begin(&g, vma->vm_mm, details);
-	zap_one(&g, vma, address, address + size);
+	ret = zap_one(&g, vma, address, address + size);
 	mmext_gather_end(&g);
-	return 0;
+	return ret;
 }
 EXPORT_SYMBOL_GPL(mmext_zap_page_range_single);
 
@@ -367,17 +497,16 @@ int mmext_wrprotect_range(struct vm_area_struct *vma, unsigned long address,
 			  unsigned long size, const unsigned long *only,
 			  unsigned long first)
 {
-	struct mmext_mapping *m = mmext_vma_mapping(vma);
 	struct protect p = { .only = only, .first = first, .start = address };
 	struct mmext_gather g;
 
-	if (!m || !mmext_range_in_vma(vma, address, size))
+	if (!mmext_vma_mapping(vma) || !mmext_range_in_vma(vma, address, size))
 		return -EINVAL;
 	if (mmext_needs_kernel(vma->vm_mm))
 		return -EAGAIN;
 
 	mmext_gather_begin(&g, vma->vm_mm, NULL);
-	zap_range(&g, m, address, address + size, &p);
+	zap_range(&g, vma, address, address + size, &p);
 	mmext_gather_end(&g);
 	return 0;
 }

@@ -21,6 +21,9 @@
  *		return mmext_vma_init(vma, &dev->mapping);
  *	}
  *
+ * Or mmext_vma_init_pages(), for pages with references; then with a
+ * .page_mkwrite as well.
+ *
  * From then on the VMA, and whatever fork(2), mremap(2) and splits make of it,
  * is "the engine's", and the other functions work on it.  They refuse every
  * other VMA.
@@ -87,8 +90,8 @@ struct mmext_mapping {
  * @first_index: with MMEXT_ZAP_INDEX, only pages that the object has from this
  *	index on
  * @last_index: and up to this one
- * @even_cows: also the private copies that processes made.  A PFN mapping has
- *	none: mmext_vma_init() refuses what could have.
+ * @even_cows: also the copies that stores to a private mapping made, which stay
+ *	otherwise.  Without details, they go.
  */
 struct mmext_zap_details {
 	unsigned int flags;
@@ -106,6 +109,11 @@ struct mmext_zap_details {
  * @start: first address
  * @end: behind the last one
  * @nr: entries
+ * @foreign: there were entries that only the kernel can take out
+ * @refs: the entries' references to their pages, to be put after the flush
+ * @nr_refs: how many
+ * @max_refs: how many there is room for
+ * @few: @refs, if there is no memory for more
  * @skipped: bytes of VMAs that were left alone, not the engine's or not of
  *	@details' mapping
  * @delegate: the kernel's own zap does the clearing
@@ -122,6 +130,11 @@ struct mmext_gather {
 	unsigned long nr;
 	unsigned long skipped;
 	bool delegate;
+	bool foreign;
+	unsigned int nr_refs;
+	unsigned int max_refs;
+	unsigned long *refs;
+	unsigned long few[16];
 };
 
 /**
@@ -151,6 +164,7 @@ void mmext_mapping_stats(struct mmext_mapping *m, struct mmext_stats *sum);
 void mmext_vma_open(struct vm_area_struct *vma);
 void mmext_vma_close(struct vm_area_struct *vma);
 int mmext_vma_init(struct vm_area_struct *vma, struct mmext_mapping *m);
+int mmext_vma_init_pages(struct vm_area_struct *vma, struct mmext_mapping *m);
 pgprot_t mmext_vma_prot(struct vm_area_struct *vma, bool write);
 bool mmext_read_begin(struct mmext_mapping *m, unsigned long *seq);
 void mmext_invalidate_begin(struct mmext_mapping *m);
@@ -185,8 +199,22 @@ int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 int mmext_vm_iomap_memory(struct vm_area_struct *vma, phys_addr_t start,
 			  unsigned long len);
 
+/* page.c */
+int mmext_vm_insert_page(struct vm_area_struct *vma, unsigned long addr,
+			 struct page *page);
+int mmext_vm_insert_pages(struct vm_area_struct *vma, unsigned long addr,
+			  struct page **pages, unsigned long *num);
+int mmext_vm_insert_pages_prot(struct vm_area_struct *vma, unsigned long addr,
+			       struct page **pages, unsigned long *num,
+			       pgprot_t pgprot);
+
 /* fault.c */
 int mmext_finish_mkwrite_fault(struct vm_fault *vmf);
+vm_fault_t mmext_alloc_set_pte(struct vm_fault *vmf, struct page *page);
+void mmext_pte_unlock(struct vm_fault *vmf);
+vm_fault_t mmext_finish_fault(struct vm_fault *vmf);
+vm_fault_t mmext_fault_insert_page(struct vm_fault *vmf, struct page *page,
+				   pgprot_t pgprot, unsigned long seq);
 
 /* zap.c */
 int mmext_zap_vma_ptes(struct vm_area_struct *vma, unsigned long address,

@@ -58,8 +58,23 @@
  * -EFAULT the structure can't be read or written; -EINVAL, -E2BIG,
  * -EOVERFLOW, -EOPNOTSUPP as said above; -ENODEV the region was revoked.
  * Calls that change what offsets show (SETUP, IOMEM, REMAP, REVOKE, PROTECT,
- * UNMAP with FREE), POPULATE with WRITE, and DIRTY with more than GET need a
- * descriptor that is open for writing, else -EBADF.
+ * UNMAP with FREE or EVEN_COWS), POPULATE with WRITE, and DIRTY with more than
+ * GET need a descriptor that is open for writing, else -EBADF.
+ *
+ * PAGE backing
+ * ------------
+ * The entries of a region with MMEXT_BACKING_PAGE hold references to its pages,
+ * as those of any file do: they count as resident, and O_DIRECT, io_uring,
+ * process_vm_readv(2), futex(2), vmsplice(2) and all else that pins user memory
+ * work on them.  Who has pinned a page has the page and not the offset: it goes
+ * on being written to where it is protected, goes with REMAP, and outlives FREE
+ * and REVOKE, without being counted any more; and what is written through a pin
+ * after a harvest is in no dirty log.
+ *
+ * It can be mapped with MAP_PRIVATE, and shows the region's pages until the
+ * process stores to one: then it has a copy of its own, and the region keeps
+ * its page.  The copies are left alone by every call but ZAP, REVOKE and UNMAP
+ * with EVEN_COWS.
  */
 #ifndef _UAPI_LINUX_MMEXT_H
 #define _UAPI_LINUX_MMEXT_H
@@ -91,7 +106,7 @@ enum {
 enum mmext_backing {
 	/* page frames, entered without a reference; get_user_pages() refuses */
 	MMEXT_BACKING_PFN = 0,
-	/* pages with references and reverse mapping: not in this release */
+	/* pages with references: they can be pinned, and mapped privately */
 	MMEXT_BACKING_PAGE = 1,
 	/* the current guest space: not in this release */
 	MMEXT_BACKING_GUEST = 2,
@@ -116,6 +131,8 @@ enum mmext_tlb {
 /* What INFO reports in out_features. */
 #define MMEXT_FEATURE_HUGE	(1ULL << 0)	/* SETUP's HUGE takes effect */
 #define MMEXT_FEATURE_NOTIFIER	(1ULL << 1)	/* kernel has MMU notifiers */
+/* pages of PAGE backing are charged to memory cgroups, as those of PFN are */
+#define MMEXT_FEATURE_PAGE_CHARGED	(1ULL << 2)
 
 /**
  * struct mmext_info - MMEXT_INFO: what the module and this region are
@@ -204,7 +221,8 @@ struct mmext_setup {
  * Pages that are missing are allocated, charged to the caller's memory cgroup.
  * Entries that exist stay as they are, but that WRITE makes those writable
  * that may be.  Entries that WRITE does not ask for are read-only, and their
- * first store is a (cheap) fault.
+ * first store is a (cheap) fault.  In a private mapping all are, whatever is
+ * asked for: there the first store makes a copy.
  *
  * Errors: -EFAULT the range is not inside one mapping of this descriptor, or
  * WRITE and the mapping is not PROT_WRITE; -ENOSPC the module's limit;
@@ -267,7 +285,8 @@ struct mmext_remap {
  * @out_skipped: with SPAN, how many bytes of the part of the range that this
  *	call did are mapped by something else, and were left alone
  *
- * The pages stay; other processes' entries stay.
+ * The pages stay; other processes' entries stay.  Of a private mapping, the
+ * process's own copies go as well, as by MADV_DONTNEED.
  *
  * Errors: -EFAULT the range is not inside one mapping of this descriptor, or
  * with SPAN, not inside the address space; -EINTR.
@@ -290,6 +309,8 @@ struct mmext_zap {
  * again.
  */
 #define MMEXT_UNMAP_TO_END	(1U << 1)
+/* Also the copies that stores to private mappings made; else they stay. */
+#define MMEXT_UNMAP_EVEN_COWS	(1U << 2)
 
 /**
  * struct mmext_unmap - MMEXT_UNMAP: drop entries in every process
@@ -314,9 +335,10 @@ struct mmext_unmap {
  * @size: sizeof(struct mmext_revoke)
  * @flags: 0
  *
- * Drops every entry in every process and frees every page.  From then on every
- * access through a mapping is SIGBUS, and every call, read, write and mmap on
- * any descriptor of the region is -ENODEV.  It can't be undone.
+ * Drops every entry in every process, the copies of private mappings included,
+ * and frees every page.  From then on every access through a mapping is SIGBUS,
+ * and every call, read, write and mmap on any descriptor of the region is
+ * -ENODEV.  It can't be undone.
  *
  * Errors: -EBADF.
  */
@@ -343,8 +365,9 @@ struct mmext_revoke {
  * frees the one it had.  A protected hole takes memory, which counts for the
  * module's limit (INFO).
  *
- * It is the offset that is protected: where an aliased page is shown by another
- * offset as well, it can be stored to there.
+ * It is the offset that is protected: a private mapping can be stored to, which
+ * makes a copy; and where an aliased page is shown by another offset as well, it
+ * can be stored to there.
  *
  * Errors: -ENOSPC the module's limit; -ENOMEM; -EINTR; -EBADF.
  */
