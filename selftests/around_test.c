@@ -18,17 +18,21 @@ static int setup_around(int fd, __u64 length, __u32 around)
 	struct mmext_setup arg = {
 		.size = sizeof(arg),
 		.length = length,
+		.backing = region_backing,
 		.around = around,
 	};
 
 	return call(fd, MMEXT_SETUP, &arg);
 }
 
+BACKINGS(around);
+
 /* Two tables, at an address that a window begins at. */
 FIXTURE_SETUP(around)
 {
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
+	region_backing = variant->backing;
 	self->length = 2 * TABLE;
 	ASSERT_EQ(0, setup_around(self->fd, self->length, WINDOW * page_size));
 	self->addr = region_map_aligned(self->fd, self->length, 0);
@@ -231,7 +235,7 @@ TEST_F(around, the_window_is_what_setup_said)
 	int fd;
 
 	for (pages = 1; pages <= 64; pages *= 2) {
-		fd = region_open();
+		fd = open(MMEXT_DEVICE, O_RDWR | O_CLOEXEC);
 		ASSERT_GE(fd, 0);
 		ASSERT_EQ(0, setup_around(fd, 0, pages * page_size));
 		EXPECT_EQ(pages * page_size, region_stat(fd, "around"));

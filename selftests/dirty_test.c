@@ -54,9 +54,12 @@ FIXTURE(dirty)
 	struct peer peer;
 };
 
+BACKINGS(dirty);
+
 /* Pages that are there, tracked; what was stored before does not count. */
 FIXTURE_SETUP(dirty)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->addr = region_map(self->fd, LENGTH, 0);

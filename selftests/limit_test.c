@@ -22,10 +22,13 @@ static int limit_write(__u64 bytes)
 	return param_write("limit", text);
 }
 
+BACKINGS(limit);
+
 FIXTURE_SETUP(limit)
 {
 	struct mmext_info info;
 
+	region_backing = variant->backing;
 	ASSERT_EQ(0, param_read("limit", self->before, sizeof(self->before)));
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);

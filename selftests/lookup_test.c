@@ -17,8 +17,11 @@ FIXTURE(lookup)
 	struct mmext_entry entries[NR_PAGES];
 };
 
+BACKINGS(lookup);
+
 FIXTURE_SETUP(lookup)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;

@@ -23,8 +23,11 @@ FIXTURE(map)
 	char *addr;
 };
 
+BACKINGS(map);
+
 FIXTURE_SETUP(map)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;
@@ -547,8 +550,31 @@ TEST_F(map, msync_has_nothing_to_do)
 	EXPECT_EQ(-1, filled_not(self->addr, self->length, 1));
 }
 
-/* The memory of a region can't be pinned: that is a meant limit. */
-TEST_F(map, get_user_pages_is_refused)
+/* What is said of mappings of page frames; of pages: page_test. */
+FIXTURE(frames)
+{
+	int fd;
+	size_t length;
+	char *addr;
+};
+
+FIXTURE_SETUP(frames)
+{
+	self->fd = region_open();
+	ASSERT_GE(self->fd, 0);
+	self->length = NR_PAGES * page_size;
+	self->addr = region_map(self->fd, self->length, 0);
+	ASSERT_NE(MAP_FAILED, self->addr);
+}
+
+FIXTURE_TEARDOWN(frames)
+{
+	munmap(self->addr, self->length);
+	close(self->fd);
+}
+
+/* They can't be pinned: that is a meant limit. */
+TEST_F(frames, get_user_pages_is_refused)
 {
 	char buf[16];
 	struct iovec local = { .iov_base = buf, .iov_len = sizeof(buf) };
@@ -584,7 +610,7 @@ TEST_F(map, system_calls_copy_from_and_to_it)
 	EXPECT_EQ(0, self->addr[7 * page_size]);
 }
 
-TEST_F(map, mapping_is_of_page_frames_and_not_dumped_nor_expanded)
+TEST_F(frames, mapping_is_of_page_frames_and_not_dumped_nor_expanded)
 {
 	bool here = false, seen = false;
 	unsigned long start;

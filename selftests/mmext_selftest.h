@@ -55,10 +55,60 @@ static void __attribute__((constructor)) page_size_init(void)
 	page_size = sysconf(_SC_PAGESIZE);
 }
 
+/* Calls */
+
+static inline int call(int fd, unsigned long cmd, void *arg)
+{
+	return ioctl(fd, cmd, arg) ? -errno : 0;
+}
+
 /* Regions */
+
+/* What the regions of this test have: a fixture's variants, in its setup. */
+static __u32 region_backing __unused;
+
+/* A test of the fixture for each backing. */
+#define BACKINGS(fixture)						\
+	FIXTURE_VARIANT(fixture)					\
+	{								\
+		__u32 backing;						\
+	};								\
+	FIXTURE_VARIANT_ADD(fixture, frames)				\
+	{								\
+		.backing = MMEXT_BACKING_PFN,				\
+	};								\
+	FIXTURE_VARIANT_ADD(fixture, pages)				\
+	{								\
+		.backing = MMEXT_BACKING_PAGE,				\
+	}
+
+static inline int region_setup(int fd, __u64 length)
+{
+	struct mmext_setup arg = {
+		.size = sizeof(arg),
+		.length = length,
+		.backing = region_backing,
+	};
+
+	return call(fd, MMEXT_SETUP, &arg);
+}
+
+/* A region that ends, or with 0 one that does not; see also region_setup(). */
+static inline int region_open_length(__u64 length)
+{
+	int fd = open(MMEXT_DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0 && region_setup(fd, length)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
 
 static inline int region_open(void)
 {
+	if (region_backing)
+		return region_open_length(0);
 	return open(MMEXT_DEVICE, O_RDWR | O_CLOEXEC);
 }
 
@@ -94,13 +144,6 @@ static inline void *shared_alloc(size_t size)
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-/* Calls */
-
-static inline int call(int fd, unsigned long cmd, void *arg)
-{
-	return ioctl(fd, cmd, arg) ? -errno : 0;
-}
-
 /* The same structure again, until nothing is left of the range. */
 #define call_all(fd, cmd, arg)						\
 ({									\
@@ -118,13 +161,6 @@ static inline int region_info(int fd, struct mmext_info *info)
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
 	return call(fd, MMEXT_INFO, info);
-}
-
-static inline int region_setup(int fd, __u64 length)
-{
-	struct mmext_setup arg = { .size = sizeof(arg), .length = length };
-
-	return call(fd, MMEXT_SETUP, &arg);
 }
 
 static inline int region_populate(int fd, void *addr, __u64 length,

@@ -38,8 +38,11 @@ static int pages_told(int watch)
 	return arg.out_starts == arg.out_ends ? (int)arg.out_pages : -2;
 }
 
+BACKINGS(notifier);
+
 FIXTURE_SETUP(notifier)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;

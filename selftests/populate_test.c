@@ -13,8 +13,11 @@ FIXTURE(populate)
 	char *addr;
 };
 
+BACKINGS(populate);
+
 FIXTURE_SETUP(populate)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;

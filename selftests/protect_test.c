@@ -16,8 +16,11 @@ FIXTURE(protect)
 	struct peer peer;
 };
 
+BACKINGS(protect);
+
 FIXTURE_SETUP(protect)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;

@@ -17,10 +17,13 @@ FIXTURE(debug)
 	int mem;
 };
 
+BACKINGS(debug);
+
 FIXTURE_SETUP(debug)
 {
 	char path[64];
 
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;

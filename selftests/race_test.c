@@ -99,8 +99,11 @@ FIXTURE(race)
 	__u32 random;
 };
 
+BACKINGS(race);
+
 FIXTURE_SETUP(race)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	/* nothing of the second page is mapped, only of the first */
@@ -522,8 +525,11 @@ FIXTURE(second)
 	int overlaps;
 };
 
+BACKINGS(second);
+
 FIXTURE_SETUP(second)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->addr = region_map(self->fd, page_size, 0);

@@ -14,8 +14,11 @@ FIXTURE(remap)
 	struct peer peer;
 };
 
+BACKINGS(remap);
+
 FIXTURE_SETUP(remap)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;

@@ -16,8 +16,11 @@ FIXTURE(revoke)
 	struct peer peer;
 };
 
+BACKINGS(revoke);
+
 FIXTURE_SETUP(revoke)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;

@@ -13,10 +13,13 @@ FIXTURE(rw)
 	char *buf;
 };
 
+BACKINGS(rw);
+
 FIXTURE_SETUP(rw)
 {
 	size_t i;
 
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;
@@ -116,7 +119,9 @@ TEST_F(rw, region_without_end_never_ends)
 
 TEST_F(rw, read_stops_at_the_end)
 {
-	ASSERT_EQ(0, region_setup(self->fd, self->length));
+	close(self->fd);
+	self->fd = region_open_length(self->length);
+	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(10, pread(self->fd, self->buf, 100, self->length - 10));
 	EXPECT_EQ(0, pread(self->fd, self->buf, 100, self->length));
 	EXPECT_EQ(0, pread(self->fd, self->buf, 100, 1ULL << 40));
@@ -126,7 +131,9 @@ TEST_F(rw, read_stops_at_the_end)
 
 TEST_F(rw, write_past_the_end_is_enospc)
 {
-	ASSERT_EQ(0, region_setup(self->fd, self->length));
+	close(self->fd);
+	self->fd = region_open_length(self->length);
+	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(-1, pwrite(self->fd, "x", 1, self->length));
 	EXPECT_EQ(ENOSPC, errno);
 	EXPECT_EQ(-1, pwrite(self->fd, "x", 1, 1ULL << 40));
@@ -157,7 +164,9 @@ TEST_F(rw, position_moves_with_read_and_write)
 
 TEST_F(rw, lseek_of_a_region_with_a_length)
 {
-	ASSERT_EQ(0, region_setup(self->fd, self->length));
+	close(self->fd);
+	self->fd = region_open_length(self->length);
+	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(self->length, lseek(self->fd, 0, SEEK_END));
 	EXPECT_EQ(self->length - 10, lseek(self->fd, -10, SEEK_END));
 	EXPECT_EQ(self->length - 15, lseek(self->fd, -5, SEEK_CUR));

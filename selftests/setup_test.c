@@ -142,8 +142,6 @@ TEST_F(setup, what_this_release_does_not_serve_is_eopnotsupp)
 {
 	struct mmext_setup arg = { .size = sizeof(arg) };
 
-	arg.backing = MMEXT_BACKING_PAGE;
-	EXPECT_EQ(-EOPNOTSUPP, call(self->fd, MMEXT_SETUP, &arg));
 	arg.backing = MMEXT_BACKING_GUEST;
 	EXPECT_EQ(-EOPNOTSUPP, call(self->fd, MMEXT_SETUP, &arg));
 	arg.backing = MMEXT_BACKING_PFN;
@@ -157,7 +155,7 @@ TEST_F(setup, that_failed_may_be_done_again)
 {
 	struct mmext_setup arg = {
 		.size = sizeof(arg),
-		.backing = MMEXT_BACKING_PAGE,
+		.backing = MMEXT_BACKING_GUEST,
 	};
 
 	ASSERT_EQ(-EOPNOTSUPP, call(self->fd, MMEXT_SETUP, &arg));
@@ -195,7 +193,8 @@ TEST_F(setup, info_reports_the_interface)
 	EXPECT_EQ(0, info.out_max_offset % page_size);
 	EXPECT_LT(1ULL << 40, info.out_max_offset);
 	EXPECT_EQ(0, info.out_features & ~(MMEXT_FEATURE_HUGE |
-					   MMEXT_FEATURE_NOTIFIER));
+					   MMEXT_FEATURE_NOTIFIER |
+					   MMEXT_FEATURE_PAGE_CHARGED));
 }
 
 TEST_F(setup, info_ignores_what_its_outputs_held)

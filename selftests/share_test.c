@@ -15,8 +15,11 @@ FIXTURE(share)
 	struct peer peer;
 };
 
+BACKINGS(share);
+
 FIXTURE_SETUP(share)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;

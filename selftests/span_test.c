@@ -30,10 +30,13 @@ static char *map_at(int fd, char *addr)
 		    MAP_SHARED | MAP_FIXED, fd, 0);
 }
 
+BACKINGS(span);
+
 FIXTURE_SETUP(span)
 {
 	int i;
 
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->addr = mmap(NULL, SPAN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,

@@ -99,6 +99,7 @@ FIXTURE_VARIANT(stale)
 	unsigned int nr_addrs;
 	bool process;
 	int rounds;
+	__u32 backing;
 };
 
 /* 2 CPUs, one address */
@@ -138,6 +139,22 @@ FIXTURE_VARIANT_ADD(stale, two_tables)
 	.rounds = 30,
 };
 
+FIXTURE_VARIANT_ADD(stale, pages_with_references)
+{
+	.nr_pages = 1,
+	.nr_addrs = 1,
+	.rounds = 1000,
+	.backing = MMEXT_BACKING_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(stale, many_pages_with_references)
+{
+	.nr_pages = MAX_PAGES,
+	.nr_addrs = 1,
+	.rounds = 30,
+	.backing = MMEXT_BACKING_PAGE,
+};
+
 #define OFFSET_A	0UL
 #define OFFSET_B	(4 * MIB)
 
@@ -149,6 +166,7 @@ FIXTURE_SETUP(stale)
 {
 	unsigned int i;
 
+	region_backing = variant->backing;
 	self->length = variant->nr_pages * page_size;
 	self->s = shared_alloc(sizeof(*self->s));
 	ASSERT_NE(MAP_FAILED, self->s);
@@ -412,6 +430,7 @@ FIXTURE_VARIANT(sleeper)
 {
 	bool process;
 	bool moves;
+	__u32 backing;
 };
 
 FIXTURE_VARIANT_ADD(sleeper, thread)
@@ -434,11 +453,17 @@ FIXTURE_VARIANT_ADD(sleeper, moving_process)
 	.moves = true,
 };
 
+FIXTURE_VARIANT_ADD(sleeper, pages_with_references)
+{
+	.backing = MMEXT_BACKING_PAGE,
+};
+
 FIXTURE_SETUP(sleeper)
 {
 	struct shared *s = shared_alloc(sizeof(*s));
 
 	ASSERT_NE(MAP_FAILED, s);
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->addr = region_map(self->fd, 2 * page_size, 0);

@@ -14,8 +14,11 @@ FIXTURE(unmap)
 	struct peer peer;
 };
 
+BACKINGS(unmap);
+
 FIXTURE_SETUP(unmap)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;
@@ -168,7 +171,7 @@ TEST_F(unmap, to_end_makes_a_range_of_itself)
 		.offset = page_size,
 	};
 	struct mmext_info info;
-	int fd = region_open();
+	int fd = region_open_length(4 * page_size);
 
 	ASSERT_EQ(0, region_info(self->fd, &info));
 	ASSERT_EQ(0, call(self->fd, MMEXT_UNMAP, &arg));
@@ -176,7 +179,6 @@ TEST_F(unmap, to_end_makes_a_range_of_itself)
 	EXPECT_EQ(0, arg.length);
 	EXPECT_EQ(info.out_max_offset, arg.offset);
 	ASSERT_GE(fd, 0);
-	ASSERT_EQ(0, region_setup(fd, 4 * page_size));
 	arg.flags = MMEXT_UNMAP_TO_END;
 	arg.offset = page_size;
 	ASSERT_EQ(0, call(fd, MMEXT_UNMAP, &arg));

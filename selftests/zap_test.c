@@ -13,8 +13,11 @@ FIXTURE(zap)
 	char *addr;
 };
 
+BACKINGS(zap);
+
 FIXTURE_SETUP(zap)
 {
+	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
 	self->length = NR_PAGES * page_size;

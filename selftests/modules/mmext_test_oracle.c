@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/mmext.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -24,12 +25,16 @@ static struct mmext_mapping mapping;
  * struct side - one of the two
  * @misc: its device, with an address space of its own
  * @vm_ops: of its VMAs
- * @mkwrites: calls of pfn_mkwrite
+ * @mkwrites: calls of pfn_mkwrite and page_mkwrite
  * @vma_init: the last step of mmap
+ * @vma_init_pages: the same for pages with references
  * @insert_pfn: vmf_insert_pfn()
  * @insert_pfn_prot: vmf_insert_pfn_prot()
  * @insert_checked: the same from a fault, as a driver would do it
  * @finish_mkwrite: what pfn_mkwrite does
+ * @finish_page_mkwrite: what page_mkwrite does
+ * @insert_page: vm_insert_page()
+ * @insert_pages: vm_insert_pages()
  * @remap_pfn_range: by its name, as those that follow
  * @zap_vma_ptes: by its name
  * @zap_page_range: or what the kernel has in its place
@@ -44,6 +49,7 @@ struct side {
 	const struct vm_operations_struct *vm_ops;
 	atomic_t mkwrites;
 	int (*vma_init)(struct vm_area_struct *vma);
+	int (*vma_init_pages)(struct vm_area_struct *vma);
 	vm_fault_t (*insert_pfn)(struct vm_area_struct *vma, unsigned long addr,
 				 unsigned long pfn);
 	vm_fault_t (*insert_pfn_prot)(struct vm_area_struct *vma,
@@ -52,6 +58,11 @@ struct side {
 	vm_fault_t (*insert_checked)(struct vm_fault *vmf, unsigned long pfn,
 				     pgprot_t prot);
 	vm_fault_t (*finish_mkwrite)(struct vm_fault *vmf);
+	vm_fault_t (*finish_page_mkwrite)(struct vm_fault *vmf);
+	int (*insert_page)(struct vm_area_struct *vma, unsigned long addr,
+			   struct page *page);
+	int (*insert_pages)(struct vm_area_struct *vma, unsigned long addr,
+			    struct page **pages, unsigned long *num);
 	int (*remap_pfn_range)(struct vm_area_struct *vma, unsigned long addr,
 			       unsigned long pfn, unsigned long size,
 			       pgprot_t prot);
@@ -123,12 +134,26 @@ static vm_fault_t oracle_pfn_mkwrite(struct vm_fault *vmf)
 	return s->finish_mkwrite(vmf);
 }
 
+static vm_fault_t oracle_page_mkwrite(struct vm_fault *vmf)
+{
+	struct side *s = vma_side(vmf->vma);
+
+	atomic_inc(&s->mkwrites);
+	return s->finish_page_mkwrite(vmf);
+}
+
 /* mmext's side */
 static const struct vm_operations_struct engine_vm_ops = {
 	MMEXT_VM_OPS,
 	.fault = oracle_fault,
 	.pfn_mkwrite = oracle_pfn_mkwrite,
+	.page_mkwrite = oracle_page_mkwrite,
 };
+
+static int engine_vma_init_pages(struct vm_area_struct *vma)
+{
+	return mmext_vma_init_pages(vma, &mapping);
+}
 
 static int engine_vma_init(struct vm_area_struct *vma)
 {
@@ -179,10 +204,14 @@ static struct side engine = {
 	},
 	.vm_ops = &engine_vm_ops,
 	.vma_init = engine_vma_init,
+	.vma_init_pages = engine_vma_init_pages,
 	.insert_pfn = mmext_vmf_insert_pfn,
 	.insert_pfn_prot = mmext_vmf_insert_pfn_prot,
 	.insert_checked = engine_insert_checked,
 	.finish_mkwrite = engine_finish_mkwrite,
+	.finish_page_mkwrite = engine_finish_mkwrite,
+	.insert_page = mmext_vm_insert_page,
+	.insert_pages = mmext_vm_insert_pages,
 	.remap_pfn_range = mmext_remap_pfn_range,
 	.zap_vma_ptes = mmext_zap_vma_ptes,
 	.zap_page_range = engine_zap_page_range,
@@ -197,7 +226,21 @@ static struct side engine = {
 static const struct vm_operations_struct kernel_vm_ops = {
 	.fault = oracle_fault,
 	.pfn_mkwrite = oracle_pfn_mkwrite,
+	.page_mkwrite = oracle_page_mkwrite,
 };
+
+static int kernel_vma_init_pages(struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	return 0;
+}
+
+/* The same, which wants the page locked. */
+static vm_fault_t kernel_finish_page_mkwrite(struct vm_fault *vmf)
+{
+	lock_page(vmf->page);
+	return VM_FAULT_LOCKED;
+}
 
 static int kernel_vma_init(struct vm_area_struct *vma)
 {
@@ -270,10 +313,14 @@ static struct side kernel = {
 	},
 	.vm_ops = &kernel_vm_ops,
 	.vma_init = kernel_vma_init,
+	.vma_init_pages = kernel_vma_init_pages,
 	.insert_pfn = vmf_insert_pfn,
 	.insert_pfn_prot = vmf_insert_pfn_prot,
 	.insert_checked = kernel_insert_checked,
 	.finish_mkwrite = kernel_finish_mkwrite,
+	.finish_page_mkwrite = kernel_finish_page_mkwrite,
+	.insert_page = vm_insert_page,
+	.insert_pages = vm_insert_pages,
 	.remap_pfn_range = remap_pfn_range,
 	.zap_vma_ptes = kernel_zap_vma_ptes,
 	.zap_page_range = kernel_zap_page_range,
@@ -297,6 +344,8 @@ static int oracle_mmap(struct file *file, struct vm_area_struct *vma)
 	struct side *s = file->private_data;
 
 	vma->vm_ops = s->vm_ops;
+	if (vma->vm_pgoff / MMEXT_ORACLE_MODE == MMEXT_ORACLE_PAGES_MODE)
+		return s->vma_init_pages(vma);
 	return s->vma_init(vma);
 }
 
@@ -391,6 +440,24 @@ static int fault_result(vm_fault_t ret)
 	}
 }
 
+static int call_insert_pages(struct side *s, struct vm_area_struct *vma,
+			     struct mmext_oracle_call *c)
+{
+	unsigned long num = min_t(u64, c->size, MMEXT_ORACLE_PAGES), i;
+	struct page **list;
+	int ret;
+
+	list = kmalloc_array(MMEXT_ORACLE_PAGES, sizeof(*list), GFP_KERNEL);
+	if (!list)
+		return -ENOMEM;
+	for (i = 0; i < num; i++)
+		list[i] = pages + (c->page + i) % MMEXT_ORACLE_PAGES;
+	ret = s->insert_pages(vma, c->addr, list, &num);
+	c->out_value = num;
+	kfree(list);
+	return ret;
+}
+
 static int call_on_vma(struct side *s, struct vm_area_struct *vma,
 		       struct mmext_oracle_call *c)
 {
@@ -410,6 +477,10 @@ static int call_on_vma(struct side *s, struct vm_area_struct *vma,
 	case MMEXT_ORACLE_REMAP_PFN_RANGE:
 		return s->remap_pfn_range(vma, c->addr, pfn, c->size,
 					  oracle_prot(vma, c->prot));
+	case MMEXT_ORACLE_INSERT_PAGE:
+		return s->insert_page(vma, c->addr, pages + c->page);
+	case MMEXT_ORACLE_INSERT_PAGES:
+		return call_insert_pages(s, vma, c);
 	case MMEXT_ORACLE_ZAP_VMA_PTES:
 		return s->zap_vma_ptes(vma, c->addr, c->size);
 	case MMEXT_ORACLE_ZAP_PAGE_RANGE:

@@ -25,7 +25,9 @@ enum mmext_oracle_mode {
 	MMEXT_ORACLE_FAULT_CHECKED,
 	/* SIGBUS: what is there is what a call put there */
 	MMEXT_ORACLE_NO_FAULT,
-	MMEXT_ORACLE_MODES
+	MMEXT_ORACLE_MODES,
+	/* as NO_FAULT, for pages with references and not for frames */
+	MMEXT_ORACLE_PAGES_MODE = MMEXT_ORACLE_MODES
 };
 
 enum mmext_oracle_op {
@@ -36,6 +38,9 @@ enum mmext_oracle_op {
 	MMEXT_ORACLE_INSERT_PFN,
 	MMEXT_ORACLE_INSERT_PFN_PROT,
 	MMEXT_ORACLE_REMAP_PFN_RANGE,
+	MMEXT_ORACLE_INSERT_PAGE,
+	/* @size: pages; out_value: how many are not in */
+	MMEXT_ORACLE_INSERT_PAGES,
 	MMEXT_ORACLE_ZAP_VMA_PTES,
 	/* zap_page_range(), zap_page_range_single() or zap_vma_range() */
 	MMEXT_ORACLE_ZAP_PAGE_RANGE,
@@ -54,7 +59,7 @@ enum mmext_oracle_op {
 	MMEXT_ORACLE_LOAD,		/* out_value */
 	MMEXT_ORACLE_STORE,		/* @page: the byte */
 
-	/* out_value: calls of pfn_mkwrite; out_refs: see struct */
+	/* out_value: calls of pfn_mkwrite and page_mkwrite; out_refs: see struct */
 	MMEXT_ORACLE_COUNTS,
 };
 
