@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 KDIR ?= /lib/modules/$(shell uname -r)/build
-SUITES ?= bullseye bookworm trixie forky trixie-backports
+SUITES ?= bullseye bookworm trixie forky trixie-backports \
+	bookworm-arm64 trixie-backports-arm64 bookworm-s390x forky-riscv64
 
 # What make install writes to. With DESTDIR, for packages, depmod is not run.
 DESTDIR ?=
