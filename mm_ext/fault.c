@@ -59,6 +59,7 @@ EXPORT_SYMBOL_GPL(mmext_finish_mkwrite_fault);
  * @vmf: the fault
  *
  * Context: from a fault handler.
+ * Return: false if that is for the core to do, or too late.
  */
 bool mmext_may_insert_page(struct vm_fault *vmf)
 {
@@ -124,7 +125,9 @@ static vm_fault_t set_page(struct vm_fault *vmf, struct page *page,
 
 /**
  * mmext_pte_unlock - let go of the table that mmext_alloc_set_pte() locked
- * @vmf: the fault
+ * @vmf: the fault, its vmf->pte not NULL; it is afterwards
+ *
+ * Context: from the fault handler that called it.
  */
 void mmext_pte_unlock(struct vm_fault *vmf)
 {

@@ -39,9 +39,9 @@ bool mmext_pfns_possible(unsigned long pfn, unsigned long nr);
 
 /*
  * Store an entry of ours.  set_pte_at() has unexported callees: on arm64 for
- * tags of pages that special entries do not have, on riscv64 for instruction
- * caches, which is the program's to do here, and on s390 for the storage keys
- * of KVM's guests.
+ * tags, which our VMAs can't have (PROT_MTE is for anonymous memory and shmem),
+ * there and on riscv64 for instruction caches, which is the program's to do here,
+ * and on s390 for the storage keys of KVM's guests.
  */
 static inline void mmext_set_pte(struct mm_struct *mm, unsigned long addr,
 				 pte_t *ptep, pte_t pte)

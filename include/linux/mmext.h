@@ -109,7 +109,6 @@ struct mmext_zap_details {
  * @start: first address
  * @end: behind the last one
  * @nr: entries
- * @foreign: there were entries that only the kernel can take out
  * @refs: the entries' references to their pages, to be put after the flush
  * @nr_refs: how many
  * @max_refs: how many there is room for
@@ -130,7 +129,6 @@ struct mmext_gather {
 	unsigned long nr;
 	unsigned long skipped;
 	bool delegate;
-	bool foreign;
 	unsigned int nr_refs;
 	unsigned int max_refs;
 	unsigned long *refs;
