@@ -644,7 +644,7 @@ TEST_F_TIMEOUT(dirty, no_store_is_lost_in_a_storm, 120)
 	struct storm s = { .fd = self->fd, .seed = 4711 };
 	struct storer storers[STORERS];
 	pthread_t threads[STORERS];
-	__u64 end = now_us() + 4000000, marks, harvests = 0, found = 0;
+	__u64 end = now_us() + 2000000, marks, harvests = 0, found = 0;
 	unsigned int now, seen[STORM_PAGES];
 	size_t i;
 	int last = 0;
@@ -718,7 +718,7 @@ static void *count_on(void *arg)
 TEST_F_TIMEOUT(dirty, a_store_after_a_harvest_is_in_the_next, 120)
 {
 	struct counter c = { .word = (void *)PAGE(1) };
-	struct rounds rounds = rounds_begin(500);
+	struct rounds rounds = rounds_begin(250);
 	unsigned int before, after;
 	pthread_t thread;
 	__u64 marks;

@@ -13,7 +13,7 @@
 
 #define DELAY_US	40000
 #define WIDE_ROUNDS	12
-#define ROUNDS		600
+#define ROUNDS		240
 
 #define VALUE_A		10
 #define VALUE_B		99
