@@ -638,26 +638,27 @@ static unsigned long pages_at_once(struct region *r, pgoff_t from, pgoff_t to,
 	return min(nr, MMEXT_HUGE_PAGES - from % MMEXT_HUGE_PAGES);
 }
 
-/* The pages of a range that is a block in one piece. */
-static struct page *get_block(struct region *r, pgoff_t first, unsigned long nr)
+/* The pages of a range, if it is a block in one piece and @to is one, too. */
+static struct page *get_block(struct region *r, pgoff_t first, pgoff_t to,
+			      unsigned long nr)
 {
-	return nr == MMEXT_HUGE_PAGES && IS_ALIGNED(first, nr) ?
-	       xa_load(&r->blocks, first / MMEXT_HUGE_PAGES) : NULL;
+	if (nr != MMEXT_HUGE_PAGES || !IS_ALIGNED(first | to, nr))
+		return NULL;
+	return xa_load(&r->blocks, first / MMEXT_HUGE_PAGES);
 }
 
-/* Another block shows them now; without memory it does so page by page. */
-static void put_block(struct region *r, pgoff_t first, struct page *pages)
+/* Now @to shows them; without memory it does so page by page. */
+static void put_block(struct region *r, pgoff_t to, struct page *pages)
 {
 	if (pages)
-		xa_store(&r->blocks, first / MMEXT_HUGE_PAGES, pages,
-			 GFP_KERNEL);
+		xa_store(&r->blocks, to / MMEXT_HUGE_PAGES, pages, GFP_KERNEL);
 }
 
 static void exchange_pages(struct region *r, pgoff_t from, pgoff_t to,
 			   unsigned long nr)
 {
-	struct page *block_a = get_block(r, from, nr);
-	struct page *block_b = get_block(r, to, nr);
+	struct page *block_a = get_block(r, from, to, nr);
+	struct page *block_b = get_block(r, to, from, nr);
 	unsigned long i;
 
 	for (i = 0; i < nr; i++) {
@@ -717,7 +718,7 @@ release:
 static void alias_pages(struct region *r, pgoff_t from, pgoff_t to,
 			unsigned long nr)
 {
-	struct page *block = get_block(r, from, nr);
+	struct page *block = get_block(r, from, to, nr);
 	unsigned long i;
 
 	for (i = 0; i < nr; i++) {
