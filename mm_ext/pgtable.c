@@ -117,6 +117,7 @@ pmd_t *mmext_find_pmd(struct mm_struct *mm, unsigned long addr)
 
 	return find_pmd(mm, addr, addr + PAGE_SIZE, &next);
 }
+EXPORT_SYMBOL_MMEXT_TEST(mmext_find_pmd);
 
 /* Put the table in that the core allocated ahead of the fault. */
 static bool install_prealloc(struct mm_struct *mm, struct vm_fault *vmf)
