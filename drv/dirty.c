@@ -82,6 +82,35 @@ bool __region_dirty_clean(struct region *r, pgoff_t index)
 	return clean;
 }
 
+/**
+ * region_dirty_any_clean - is there an offset that is tracked, and not marked
+ * @r: the region
+ * @first: page index, a multiple of BITS_PER_LONG
+ * @nr: pages, another
+ *
+ * Context: as region_page().
+ */
+bool region_dirty_any_clean(struct region *r, pgoff_t first, unsigned long nr)
+{
+	unsigned long i, n, clean = 0;
+	struct dirty_block *b;
+
+	if (likely(xa_empty(&r->dirty)))
+		return false;
+
+	rcu_read_lock();
+	for (; nr && !clean; first += n, nr -= n) {
+		n = pages_in_block(first, nr);
+		b = find_block(r, first);
+		for (i = first % DIRTY_PAGES; b && i < first % DIRTY_PAGES + n;
+		     i += BITS_PER_LONG)
+			clean |= READ_ONCE(b->tracked[BIT_WORD(i)]) &
+				 ~READ_ONCE(b->marks[BIT_WORD(i)]);
+	}
+	rcu_read_unlock();
+	return clean;
+}
+
 static struct dirty_block *add_block(struct region *r, pgoff_t index)
 {
 	struct dirty_block *b;

@@ -20,6 +20,7 @@
 /* Pages that one step of a long call works on between looks for a signal. */
 #define STEP_PAGES		512UL
 #define REMAP_STEP_PAGES	4096UL
+#define BLOCK_STEP_PAGES	(32 * MMEXT_HUGE_PAGES)
 #define ZAP_STEP_PAGES		(1UL << (30 - PAGE_SHIFT))
 
 /* [start, start + length) of a thing that ends at @end */
@@ -148,6 +149,10 @@ static int do_info(struct file *file, void *arg)
 	if (COMPAT_GFP_MAPPED & __GFP_ACCOUNT)
 		info->out_features |= MMEXT_FEATURE_PAGE_CHARGED;
 	info->out_page_sizes = PAGE_SIZE;
+	if (mmext_huge_possible()) {
+		info->out_features |= MMEXT_FEATURE_HUGE;
+		info->out_page_sizes |= PMD_SIZE;
+	}
 	info->out_max_offset = REGION_MAX_LENGTH;
 	info->out_length = READ_ONCE(r->length);
 	info->out_limit = region_limit();
@@ -173,7 +178,7 @@ static int do_setup(struct file *file, void *arg)
 		return -EOPNOTSUPP;
 
 	return region_setup(file->private_data, s->length, s->backing,
-			    s->around);
+			    s->around, s->flags & MMEXT_SETUP_HUGE);
 }
 
 static int do_iomem(struct file *file, void *arg)
@@ -284,13 +289,77 @@ static int populate_pages(struct vm_area_struct *vma, struct region *r,
 	return err;
 }
 
+/*
+ * The same of blocks, by an entry each, as far as they can be that.  Says 0 and
+ * does nothing where the next can't; and -EXDEV if it wants
+ * mmext_huge_prepare() before.
+ */
+static int populate_blocks(struct vm_area_struct *vma, struct region *r,
+			   unsigned long addr, unsigned long nr, bool write,
+			   unsigned long *done)
+{
+	pgprot_t prot = mmext_vma_prot(vma, write);
+	pgoff_t index = region_index(vma, addr);
+	struct page *pages;
+	int err;
+
+	if (!IS_ALIGNED(index, MMEXT_HUGE_PAGES))
+		return 0;
+
+	while (nr - *done >= MMEXT_HUGE_PAGES && mmext_huge_fits(vma, addr)) {
+		/* without memory, what is an error is found page by page */
+		if (!region_page(r, index) &&
+		    IS_ERR(region_page_alloc(r, index)))
+			return 0;
+		pages = region_block(r, index);
+		if (!pages)
+			return 0;
+		if (!mmext_huge_ready(vma, addr))
+			return -EXDEV;
+
+		err = mmext_remap_pfn_range(vma, addr, page_to_pfn(pages),
+					    PMD_SIZE, prot);
+		if (err)
+			return err;
+		*done += MMEXT_HUGE_PAGES;
+		index += MMEXT_HUGE_PAGES;
+		addr += PMD_SIZE;
+	}
+	return 0;
+}
+
+/* With the mmap lock, and the region's, held. */
+static int populate_some(struct vm_area_struct *vma, struct region *r,
+			 unsigned long addr, unsigned long nr, bool write,
+			 bool huge, unsigned long *done)
+{
+	unsigned long block = MMEXT_HUGE_PAGES;
+	int err;
+
+	if (r->revoked)
+		return -ENODEV;
+	if (r->huge && huge) {
+		err = populate_blocks(vma, r, addr, nr, write, done);
+		if (err || *done)
+			return err;
+	}
+
+	/* up to where a block begins */
+	if (r->huge || r->io)
+		nr = min(nr, block - (addr >> PAGE_SHIFT) % block);
+	nr = min(nr, STEP_PAGES);
+	if (r->io)
+		return populate_io(vma, r->io, addr, nr, write, done);
+	return populate_pages(vma, r, addr, nr, write, done);
+}
+
 static long populate_step(struct file *file, void *arg, u64 pages)
 {
 	struct region *r = file->private_data;
 	struct mmext_populate *p = arg;
 	struct vm_area_struct *vma;
 	unsigned long done = 0;
-	bool write = p->flags & MMEXT_POPULATE_WRITE;
+	bool write = p->flags & MMEXT_POPULATE_WRITE, huge = true;
 	unsigned long nr;
 	int err;
 
@@ -298,18 +367,20 @@ static long populate_step(struct file *file, void *arg, u64 pages)
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 
+again:
 	err = -EINTR;
 	if (down_read_killable(&r->lock))
 		goto unlock;
 
-	nr = pages_in_vma(vma, p->addr, pages, STEP_PAGES);
-	if (r->revoked)
-		err = -ENODEV;
-	else if (r->io)
-		err = populate_io(vma, r->io, p->addr, nr, write, &done);
-	else
-		err = populate_pages(vma, r, p->addr, nr, write, &done);
+	nr = pages_in_vma(vma, p->addr, pages, BLOCK_STEP_PAGES);
+	err = populate_some(vma, r, p->addr, nr, write, huge, &done);
 	up_read(&r->lock);
+	/* a fault, which takes the region's lock */
+	if (err == -EXDEV && !done) {
+		mmext_huge_prepare(vma, p->addr);
+		huge = mmext_huge_ready(vma, p->addr);
+		goto again;
+	}
 unlock:
 	mmap_read_unlock(current->mm);
 	/* a failure after some progress comes again, at its own place */

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "../mm_ext/engine.h"
+#include "../mm_ext/huge.h"
 #include "region.h"
 
 static char *tlb = "auto";
@@ -99,6 +100,7 @@ static void mmext_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "mmext-flushes:\t%llu\n", stats.flushes);
 	seq_printf(m, "mmext-delegated:\t%llu\n", stats.delegated);
 	seq_printf(m, "mmext-retries:\t%llu\n", stats.retries);
+	seq_printf(m, "mmext-huge:\t%llu\n", stats.huge);
 	seq_printf(m, "mmext-revoked:\t%d\n", READ_ONCE(r->revoked));
 }
 
@@ -110,6 +112,7 @@ static const struct file_operations mmext_fops = {
 	.read_iter = region_read_iter,
 	.write_iter = region_write_iter,
 	.mmap = region_mmap,
+	COMPAT_HUGE_AREA(thp_get_unmapped_area)
 	.unlocked_ioctl = region_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.fsync = noop_fsync,	/* for msync(2) */
@@ -124,6 +127,7 @@ static const struct file_operations named_fops = {
 	.read_iter = region_read_iter,
 	.write_iter = region_write_iter,
 	.mmap = region_mmap,
+	COMPAT_HUGE_AREA(thp_get_unmapped_area)
 	.unlocked_ioctl = region_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.fsync = noop_fsync,	/* for msync(2) */
@@ -221,6 +225,7 @@ static int __init mmext_init(void)
 		       "no native flush for this architecture and configuration");
 		return err;
 	}
+	mmext_huge_init();
 	region_limit_init();
 
 	err = region_fs_init();

@@ -3,6 +3,7 @@
  * Mappings of a region: their faults, and what debuggers see of them.
  */
 #include <linux/fs.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmext.h>
 #include <linux/moduleparam.h>
@@ -250,6 +251,94 @@ static vm_fault_t __maybe_unused region_map_pages(struct vm_fault *vmf,
 	return ret;
 }
 
+/* A store to the physical range, or to what fault_io() mapped by leaves. */
+static vm_fault_t mkwrite_io(struct vm_fault *vmf, struct region *r)
+{
+	unsigned long first = (vmf->address & PMD_MASK) - vmf->vma->vm_start;
+	vm_fault_t ret = VM_FAULT_FALLBACK;
+	unsigned long pfn, seq;
+	pgprot_t prot;
+
+	if (down_read_killable(&r->lock))
+		return VM_FAULT_SIGBUS;
+	if (!is_gone(r, vmf->pgoff) && mmext_read_begin(&r->map, &seq)) {
+		this_cpu_inc(r->faults->mkwrite);
+		pfn = (r->io->phys >> PAGE_SHIFT) + vmf->vma->vm_pgoff +
+		      (first >> PAGE_SHIFT);
+		prot = pgprot_decrypted(mmext_vma_prot(vmf->vma, true));
+		ret = mmext_fault_insert_pfn_huge(vmf, pfn, prot, seq);
+	}
+	up_read(&r->lock);
+	return ret ?: VM_FAULT_NOPAGE;
+}
+
+/* The block of the fault by one entry.  Returns 0 if it takes the lock. */
+static vm_fault_t fault_block(struct vm_fault *vmf, struct region *r,
+			      pgoff_t first, unsigned long seq)
+{
+	struct page *pages = region_block(r, first);
+	pgprot_t prot;
+
+	if (!pages)
+		return VM_FAULT_FALLBACK;
+
+	test_lookup_gap();
+	prot = mmext_vma_prot(vmf->vma, entry_writable(vmf->vma, false));
+	return mmext_fault_insert_pfn_huge(vmf, page_to_pfn(pages), prot, seq);
+}
+
+static vm_fault_t fault_block_locked(struct vm_fault *vmf, struct region *r,
+				     pgoff_t first)
+{
+	vm_fault_t ret = VM_FAULT_FALLBACK;
+	unsigned long seq;
+
+	if (down_read_killable(&r->lock))
+		return VM_FAULT_SIGBUS;
+	/* of what is an error, region_fault() makes one */
+	if (!is_gone(r, vmf->pgoff) && mmext_read_begin(&r->map, &seq) &&
+	    !IS_ERR(region_page_alloc(r, vmf->pgoff)))
+		ret = fault_block(vmf, r, first, seq);
+	up_read(&r->lock);
+	return ret ?: VM_FAULT_NOPAGE;
+}
+
+/*
+ * The core calls this where there is nothing yet, and for a store where there is a
+ * leaf that is read-only; then vmf->orig_pmd is that.
+ */
+static vm_fault_t __maybe_unused region_huge_fault(struct vm_fault *vmf,
+						   unsigned int order)
+{
+	pgoff_t first = round_down(vmf->pgoff, MMEXT_HUGE_PAGES);
+	struct vm_area_struct *vma = vmf->vma;
+	struct region *r = vma_region(vma);
+	bool none = pmd_none(vmf->orig_pmd);
+	vm_fault_t ret = 0;
+	unsigned long seq;
+
+	if (order != ilog2(MMEXT_HUGE_PAGES) ||
+	    !mmext_huge_fits(vma, vmf->address))
+		return VM_FAULT_FALLBACK;
+	if (r->io)
+		return none ? VM_FAULT_FALLBACK : mkwrite_io(vmf, r);
+	if (!r->huge || region_index(vma, vmf->address & PMD_MASK) != first)
+		return VM_FAULT_FALLBACK;
+
+	if (mmext_read_begin(&r->map, &seq) && !is_gone(r, vmf->pgoff) &&
+	    region_page(r, vmf->pgoff))
+		ret = fault_block(vmf, r, first, seq);
+	ret = ret ?: fault_block_locked(vmf, r, first);
+
+	if (ret & VM_FAULT_FALLBACK)
+		return ret;
+	if (none)
+		count_fault(vmf, r);
+	else
+		this_cpu_inc(r->faults->mkwrite);
+	return ret;
+}
+
 static vm_fault_t region_mkwrite(struct vm_fault *vmf)
 {
 	struct region *r = vma_region(vmf->vma);
@@ -330,6 +419,7 @@ static const struct vm_operations_struct region_vm_ops = {
 	MMEXT_VM_OPS,
 	.fault = region_fault,
 	COMPAT_MAP_PAGES(region_map_pages)
+	COMPAT_HUGE_FAULT(region_huge_fault)
 	.pfn_mkwrite = region_mkwrite,
 	.page_mkwrite = region_mkwrite,
 	.access = region_access,
@@ -338,6 +428,7 @@ static const struct vm_operations_struct region_vm_ops = {
 int region_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct region *r = file->private_data;
+	int err;
 
 	if (READ_ONCE(r->revoked))
 		return -ENODEV;
@@ -351,8 +442,12 @@ int region_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_page_prot = iomem_prot(r->io, vma->vm_page_prot);
 	}
 	vma->vm_ops = &region_vm_ops;
-	if (!region_has_pages(r))
-		return mmext_vma_init(vma, &r->map);
+	if (!region_has_pages(r)) {
+		err = mmext_vma_init(vma, &r->map);
+		if (!err && (r->huge || r->io))
+			mmext_vma_allow_huge(vma);
+		return err;
+	}
 
 	if (is_cow_mapping(vma->vm_flags))
 		WRITE_ONCE(r->has_private, true);

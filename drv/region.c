@@ -183,6 +183,7 @@ struct region *region_create(u64 length)
 	kref_init(&r->ref);
 	init_rwsem(&r->lock);
 	xa_init_flags(&r->pages, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&r->blocks, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&r->dirty, XA_FLAGS_ACCOUNT);
 	r->length = length;
 	r->around = READ_ONCE(around_bytes);
@@ -255,6 +256,7 @@ static void erase_all(struct region *r)
 	unsigned long index;
 	void *entry;
 
+	xa_destroy(&r->blocks);
 	xa_for_each(&r->pages, index, entry) {
 		xa_erase(&r->pages, index);
 		charge(-(long)SLOT_BYTES);
@@ -309,8 +311,9 @@ void region_shape(struct region *r)
 	up_write(&r->lock);
 }
 
-/* @around: 0: as it is */
-int region_setup(struct region *r, u64 length, u32 backing, u32 around)
+/* @around: 0: as it is; @huge: a hint */
+int region_setup(struct region *r, u64 length, u32 backing, u32 around,
+		 bool huge)
 {
 	int ret = -EBUSY;
 
@@ -320,6 +323,8 @@ int region_setup(struct region *r, u64 length, u32 backing, u32 around)
 		if (around)
 			WRITE_ONCE(r->around, around);
 		WRITE_ONCE(r->backing, backing);
+		r->huge = huge && backing == MMEXT_BACKING_PFN &&
+			  mmext_huge_possible();
 		/* pairs with region_shape() */
 		smp_store_release(&r->shaped, true);
 		ret = 0;
@@ -420,6 +425,76 @@ void region_pfns(struct region *r, pgoff_t first, unsigned int nr,
 }
 
 /**
+ * region_block - the pages that an aligned block shows, if they are in one piece
+ * @r: the region
+ * @first: page index, a multiple of MMEXT_HUGE_PAGES
+ *
+ * Context: as region_page().
+ * Return: the first page; NULL if they are not, or if a store to one of them is
+ * to be a fault.
+ */
+struct page *region_block(struct region *r, pgoff_t first)
+{
+	pgoff_t last = first + MMEXT_HUGE_PAGES - 1;
+	unsigned long index = first;
+
+	if (xa_marked(&r->pages, REGION_READ_ONLY) &&
+	    xa_find(&r->pages, &index, last, REGION_READ_ONLY))
+		return NULL;
+	if (region_dirty_any_clean(r, first, MMEXT_HUGE_PAGES))
+		return NULL;
+	return xa_load(&r->blocks, first / MMEXT_HUGE_PAGES);
+}
+
+/*
+ * Fill the block of an offset, all of which are holes, in one piece.  If it can't
+ * be had, nothing is said: then it is page by page.
+ */
+static void block_alloc(struct region *r, pgoff_t index)
+{
+	pgoff_t first = round_down(index, MMEXT_HUGE_PAGES);
+	pgoff_t last = first + MMEXT_HUGE_PAGES - 1;
+	unsigned int order = ilog2(MMEXT_HUGE_PAGES), i;
+	struct page *pages;
+
+	index = first;
+	if (last >= region_end(r) >> PAGE_SHIFT ||
+	    xa_find(&r->pages, &index, last, XA_PRESENT))
+		return;
+	if (region_charge(PMD_SIZE))
+		return;
+
+	pages = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NORETRY |
+			    __GFP_NOWARN, order);
+	if (!pages) {
+		region_uncharge(PMD_SIZE);
+		return;
+	}
+
+	/* each is its own, to be freed and moved */
+	split_page(pages, order);
+	for (i = 0; i < MMEXT_HUGE_PAGES; i++) {
+		set_page_private(pages + i, 1);
+		/* somebody else may fill the same holes */
+		if (xa_cmpxchg(&r->pages, first + i, NULL, pages + i,
+			       GFP_KERNEL)) {
+			set_page_private(pages + i, 0);
+			break;
+		}
+		atomic_long_inc(&r->nr_pages);
+	}
+
+	/* without memory for this it is not known to be in one piece */
+	if (i == MMEXT_HUGE_PAGES)
+		xa_store(&r->blocks, first / MMEXT_HUGE_PAGES, pages,
+			 GFP_KERNEL);
+	for (; i < MMEXT_HUGE_PAGES; i++) {
+		__free_page(pages + i);
+		region_uncharge(PAGE_SIZE);
+	}
+}
+
+/**
  * region_page_alloc - the page that an offset shows, a new one for a hole
  * @r: the region
  * @index: page index, inside the region
@@ -440,6 +515,10 @@ struct page *region_page_alloc(struct region *r, pgoff_t index)
 	long bytes;
 	int err;
 
+	if (!entry && r->huge) {
+		block_alloc(r, index);
+		entry = xa_load(&r->pages, index);
+	}
 	if (entry && !xa_is_value(entry))
 		return entry;
 
@@ -480,6 +559,9 @@ static void set_slot(struct region *r, pgoff_t index, struct page *page)
 {
 	void *entry = page;
 	void *old;
+
+	if (r->huge && xa_load(&r->blocks, index / MMEXT_HUGE_PAGES))
+		xa_erase(&r->blocks, index / MMEXT_HUGE_PAGES);
 
 	/* a mark needs an entry to be on */
 	if (!entry && region_read_only(r, index))
@@ -547,6 +629,53 @@ static void settle_copies(struct region *r, pgoff_t first, pgoff_t last)
 	}
 }
 
+/* How many of @nr pages to take at once, so that whole blocks are. */
+static unsigned long pages_at_once(struct region *r, pgoff_t from, pgoff_t to,
+				   unsigned long nr)
+{
+	if (!r->huge || (from ^ to) % MMEXT_HUGE_PAGES)
+		return nr;
+	return min(nr, MMEXT_HUGE_PAGES - from % MMEXT_HUGE_PAGES);
+}
+
+/* The pages of a range, if it is a block in one piece and @to is one, too. */
+static struct page *get_block(struct region *r, pgoff_t first, pgoff_t to,
+			      unsigned long nr)
+{
+	if (nr != MMEXT_HUGE_PAGES || !IS_ALIGNED(first | to, nr))
+		return NULL;
+	return xa_load(&r->blocks, first / MMEXT_HUGE_PAGES);
+}
+
+/* Now @to shows them; without memory it does so page by page. */
+static void put_block(struct region *r, pgoff_t to, struct page *pages)
+{
+	if (pages)
+		xa_store(&r->blocks, to / MMEXT_HUGE_PAGES, pages, GFP_KERNEL);
+}
+
+static void exchange_pages(struct region *r, pgoff_t from, pgoff_t to,
+			   unsigned long nr)
+{
+	struct page *block_a = get_block(r, from, to, nr);
+	struct page *block_b = get_block(r, to, from, nr);
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		struct page *a = region_page(r, from + i);
+		struct page *b = region_page(r, to + i);
+
+		if (a == b)
+			continue;
+		region_dirty_mark(r, from + i);
+		region_dirty_mark(r, to + i);
+		set_slot(r, from + i, b);
+		set_slot(r, to + i, a);
+	}
+	put_block(r, from, block_b);
+	put_block(r, to, block_a);
+}
+
 /**
  * region_exchange - two ranges change places
  * @r: the region
@@ -560,7 +689,7 @@ static void settle_copies(struct region *r, pgoff_t first, pgoff_t last)
 int region_exchange(struct region *r, pgoff_t from, pgoff_t to,
 		    unsigned long nr)
 {
-	unsigned long i;
+	unsigned long i, n;
 	int err = 0;
 
 	if (reserve_slots(r, from, to, nr) < 0 ||
@@ -573,16 +702,9 @@ int region_exchange(struct region *r, pgoff_t from, pgoff_t to,
 	err = unmap_pages(r, from, nr);
 	if (!err)
 		err = unmap_pages(r, to, nr);
-	for (i = 0; !err && i < nr; i++) {
-		struct page *a = region_page(r, from + i);
-		struct page *b = region_page(r, to + i);
-
-		if (a == b)
-			continue;
-		region_dirty_mark(r, from + i);
-		region_dirty_mark(r, to + i);
-		set_slot(r, from + i, b);
-		set_slot(r, to + i, a);
+	for (i = 0; !err && i < nr; i += n) {
+		n = pages_at_once(r, from + i, to + i, nr - i);
+		exchange_pages(r, from + i, to + i, n);
 	}
 	mmext_invalidate_end(&r->map);
 release:
@@ -591,6 +713,28 @@ release:
 		release_slots(r, to, nr);
 	}
 	return err;
+}
+
+static void alias_pages(struct region *r, pgoff_t from, pgoff_t to,
+			unsigned long nr)
+{
+	struct page *block = get_block(r, from, to, nr);
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = region_page(r, from + i);
+		struct page *old = region_page(r, to + i);
+
+		if (page == old)
+			continue;
+		region_dirty_mark(r, to + i);
+		if (page)
+			set_page_private(page, page_private(page) + 1);
+		set_slot(r, to + i, page);
+		if (old)
+			drop_page(r, old);
+	}
+	put_block(r, to, block);
 }
 
 /**
@@ -605,7 +749,7 @@ release:
  */
 int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr)
 {
-	unsigned long i;
+	unsigned long i, n;
 	long slots;
 	int err;
 
@@ -617,18 +761,9 @@ int region_alias(struct region *r, pgoff_t from, pgoff_t to, unsigned long nr)
 
 	mmext_invalidate_begin(&r->map);
 	err = unmap_pages(r, to, nr);
-	for (i = 0; !err && i < nr; i++) {
-		struct page *page = region_page(r, from + i);
-		struct page *old = region_page(r, to + i);
-
-		if (page == old)
-			continue;
-		region_dirty_mark(r, to + i);
-		if (page)
-			set_page_private(page, page_private(page) + 1);
-		set_slot(r, to + i, page);
-		if (old)
-			drop_page(r, old);
+	for (i = 0; !err && i < nr; i += n) {
+		n = pages_at_once(r, from + i, to + i, nr - i);
+		alias_pages(r, from + i, to + i, n);
 	}
 	mmext_invalidate_end(&r->map);
 	charge(-slots * (long)SLOT_BYTES);

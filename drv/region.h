@@ -66,12 +66,16 @@ struct region_faults {
  * @inode: its mapping links the VMAs of this region and no other
  * @pages: by page index: the page; a value where there is none but a mark
  * @io: the physical range that it shows, in place of pages; set before @shaped
+ * @blocks: by page index / MMEXT_HUGE_PAGES: the first page of an aligned block
+ *	that offsets show as it was allocated, in one piece; empty without @huge
  * @dirty: the dirty log, see dirty.c; empty unless it is used
  * @length: bytes, a multiple of the page size; 0: no end
  * @backing: one of enum mmext_backing
  * @around: bytes of addresses that one fault may map
+ * @huge: holes are filled by the block, and blocks mapped by one entry, where
+ *	they can
  * @has_private: there was a private mapping
- * @shaped: @length, @backing and @around can't change any more
+ * @shaped: @length, @backing, @around and @huge can't change any more
  * @revoked: nothing can be done with it any more
  * @nr_pages: pages, each counted once however many offsets show it
  * @faults: page faults handled, by kind, one set of counters for each CPU
@@ -82,11 +86,13 @@ struct region {
 	struct mmext_mapping map;
 	struct inode *inode;
 	struct xarray pages;
+	struct xarray blocks;
 	struct iomem *io;
 	struct xarray dirty;
 	u64 length;
 	u32 around;
 	u32 backing;
+	bool huge;
 	bool has_private;
 	bool shaped;
 	bool revoked;
@@ -138,11 +144,13 @@ void region_put(struct region *r);
 
 u64 region_end(struct region *r);
 void region_shape(struct region *r);
-int region_setup(struct region *r, u64 length, u32 backing, u32 around);
+int region_setup(struct region *r, u64 length, u32 backing, u32 around,
+		 bool huge);
 int region_iomem(struct region *r, u64 phys, u64 length, u32 cache);
 
 struct page *region_page(struct region *r, pgoff_t index);
 struct page *region_page_alloc(struct region *r, pgoff_t index);
+struct page *region_block(struct region *r, pgoff_t first);
 bool region_read_only(struct region *r, pgoff_t index);
 void region_pfns(struct region *r, pgoff_t first, unsigned int nr,
 		 unsigned long *pfns, unsigned long *read_only);
@@ -202,6 +210,7 @@ u64 region_dirty_bytes(pgoff_t first, unsigned long nr);
 void region_dirty_free(struct region *r);
 void __region_dirty_mark(struct region *r, pgoff_t index);
 bool __region_dirty_clean(struct region *r, pgoff_t index);
+bool region_dirty_any_clean(struct region *r, pgoff_t first, unsigned long nr);
 
 /*
  * What an offset shows is about to change, or can from here on.

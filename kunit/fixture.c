@@ -10,6 +10,7 @@
 #include <linux/file.h>
 #include <linux/fs_context.h>
 #include <linux/kthread.h>
+#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
@@ -46,6 +47,16 @@ static vm_fault_t vm_fault(struct vm_fault *vmf)
 	return f->fault(f, vmf);
 }
 
+static vm_fault_t __maybe_unused vm_huge_fault(struct vm_fault *vmf,
+					       unsigned int order)
+{
+	struct fx *f = vmf->vma->vm_file->private_data;
+
+	if (order != ilog2(MMEXT_HUGE_PAGES))
+		return VM_FAULT_FALLBACK;
+	return f->huge_fault(f, vmf);
+}
+
 static vm_fault_t vm_pfn_mkwrite(struct vm_fault *vmf)
 {
 	struct fx *f = vmf->vma->vm_file->private_data;
@@ -57,6 +68,7 @@ static vm_fault_t vm_pfn_mkwrite(struct vm_fault *vmf)
 const struct vm_operations_struct fx_vm_ops = {
 	MMEXT_VM_OPS,
 	.fault = vm_fault,
+	COMPAT_HUGE_FAULT(vm_huge_fault)
 	.pfn_mkwrite = vm_pfn_mkwrite,
 	.page_mkwrite = vm_pfn_mkwrite,
 };
@@ -76,6 +88,23 @@ vm_fault_t fx_fault(struct fx *f, struct vm_fault *vmf)
 	return mmext_fault_insert_pfn(vmf, f->pfn + vmf->pgoff,
 				      mmext_vma_prot(vmf->vma, true), seq) ?:
 	       VM_FAULT_SIGBUS;
+}
+
+/* The same of a block, where there may be one; it is aligned as its offset. */
+vm_fault_t fx_huge_fault(struct fx *f, struct vm_fault *vmf)
+{
+	pgoff_t first = round_down(vmf->pgoff, MMEXT_HUGE_PAGES);
+	unsigned long seq;
+
+	if (!mmext_huge_fits(vmf->vma, vmf->address) || first >= FX_PAGES ||
+	    !mmext_read_begin(&f->map, &seq))
+		return VM_FAULT_FALLBACK;
+	if ((vmf->address >> PAGE_SHIFT) % MMEXT_HUGE_PAGES !=
+	    vmf->pgoff % MMEXT_HUGE_PAGES)
+		return VM_FAULT_FALLBACK;
+	return mmext_fault_insert_pfn_huge(vmf, f->pfn + first,
+					   mmext_vma_prot(vmf->vma, true), seq) ?:
+	       VM_FAULT_FALLBACK;
 }
 
 vm_fault_t fx_mkwrite(struct fx *f, struct vm_fault *vmf)
@@ -300,6 +329,7 @@ static void begin(struct kunit *test, struct fx *f)
 	f->test = test;
 	f->mmap = fx_mmap;
 	f->fault = fx_fault;
+	f->huge_fault = fx_huge_fault;
 	f->mkwrite = fx_mkwrite;
 	f->pfn = page_to_pfn(pages);
 	/*

@@ -80,6 +80,7 @@ struct fx_counts {
  * @file: to map it by
  * @mmap: what the file's mmap handler does, instead of fx_mmap()
  * @fault: what a fault does, instead of fx_fault()
+ * @huge_fault: what a fault on a block does, instead of fx_huge_fault()
  * @mkwrite: what the first store does, instead of fx_mkwrite()
  * @faults: calls of @fault
  * @mkwrites: calls of @mkwrite
@@ -101,6 +102,7 @@ struct fx {
 	struct file *file;
 	int (*mmap)(struct fx *f, struct vm_area_struct *vma);
 	vm_fault_t (*fault)(struct fx *f, struct vm_fault *vmf);
+	vm_fault_t (*huge_fault)(struct fx *f, struct vm_fault *vmf);
 	vm_fault_t (*mkwrite)(struct fx *f, struct vm_fault *vmf);
 	unsigned int faults;
 	unsigned int mkwrites;
@@ -145,6 +147,7 @@ int fx_mmap(struct fx *f, struct vm_area_struct *vma);
 int fx_mmap_foreign(struct fx *f, struct vm_area_struct *vma);
 int fx_mmap_plain(struct fx *f, struct vm_area_struct *vma);
 vm_fault_t fx_fault(struct fx *f, struct vm_fault *vmf);
+vm_fault_t fx_huge_fault(struct fx *f, struct vm_fault *vmf);
 vm_fault_t fx_mkwrite(struct fx *f, struct vm_fault *vmf);
 extern const struct vm_operations_struct fx_vm_ops;
 

@@ -91,7 +91,8 @@ static void swap_and_flush(struct fx *f, unsigned long nr, bool all)
 		fx_plant(f, addr + i * PAGE_SIZE,
 			 mmext_mk_pte(f->pfn + nr + i, PAGE_READONLY));
 
-	mmext_tlb_flush(f->mm, all ? 0 : addr, all ? MMEXT_TLB_ALL : end);
+	mmext_tlb_flush(f->mm, all ? 0 : addr, all ? MMEXT_TLB_ALL : end,
+			PAGE_SHIFT);
 
 	for (i = 0; i < nr; i++) {
 		KUNIT_EXPECT_EQ(f->test, fx_get(addr + i * PAGE_SIZE, &val), 0);
@@ -101,7 +102,7 @@ static void swap_and_flush(struct fx *f, unsigned long nr, bool all)
 	for (i = 0; i < nr; i++)
 		fx_plant(f, addr + i * PAGE_SIZE,
 			 mmext_mk_pte(f->pfn + i, PAGE_READONLY));
-	mmext_tlb_flush(f->mm, 0, MMEXT_TLB_ALL);
+	mmext_tlb_flush(f->mm, 0, MMEXT_TLB_ALL, PAGE_SHIFT);
 }
 
 FX_CASE(a_page_is_flushed)
@@ -136,10 +137,10 @@ FX_CASE(a_flush_is_a_generation)
 
 	if (!fx_use_native(f))
 		return;
-	mmext_tlb_flush(f->mm, addr, addr + PAGE_SIZE);
+	mmext_tlb_flush(f->mm, addr, addr + PAGE_SIZE, PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&f->mm->context.tlb_gen),
 			gen + 1);
-	mmext_tlb_flush(f->mm, 0, MMEXT_TLB_ALL);
+	mmext_tlb_flush(f->mm, 0, MMEXT_TLB_ALL, PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&f->mm->context.tlb_gen),
 			gen + 2);
 }

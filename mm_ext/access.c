@@ -14,6 +14,7 @@
 #include <linux/uio.h>
 
 #include "engine.h"
+#include "huge.h"
 #include "pgtable.h"
 
 /* How many pages are pinned at once where no page of pointers is to be had. */
@@ -92,34 +93,37 @@ static int copy_frame(struct vm_area_struct *vma, unsigned long addr, void *buf,
 	bool relaxed = false;
 	struct mmext_walk w;
 	int ret = -EAGAIN;
+	struct mmext_pte e;
+	struct page *page;
 	void *at;
-	pte_t pte;
 
 	len = min_t(unsigned long, len, PAGE_SIZE - offset_in_page(addr));
-	if (!mmext_walk_lock(vma->vm_mm, page_addr, page_addr + PAGE_SIZE, &w))
+	if (!mmext_entry_lock(vma->vm_mm, page_addr, &w, &e))
 		return -EAGAIN;
 
-	pte = READ_ONCE(*w.pte);
-	if (!mmext_pte_ours(pte) || (write && !pte_write(pte)))
+	if ((w.pte && !mmext_pte_ours(*w.pte)) || (write && !e.write))
 		goto unlock;
 
 	/* a reserved page may be a hole in the kernel's own mapping */
 	ret = -EFAULT;
-	if (!pfn_valid(pte_pfn(pte)) || PageReserved(pte_page(pte)))
+	if (!pfn_valid(e.pfn) || PageReserved(pfn_to_page(e.pfn)))
 		goto unlock;
 
-	at = page_address(pte_page(pte)) + offset_in_page(addr);
+	page = pfn_to_page(e.pfn);
+	at = page_address(page) + offset_in_page(addr);
 	if (!write) {
 		memcpy(buf, at, len);
 	} else {
 		memcpy(at, buf, len);
-		relaxed = !pte_dirty(pte);
-		if (relaxed)
+		relaxed = !e.dirty;
+		if (relaxed && w.pte)
 			mmext_pte_relax(vma, page_addr, w.pte);
+		else if (relaxed)
+			mmext_leaf_relax(vma->vm_mm, page_addr, &w);
 	}
 	ret = len;
 unlock:
-	mmext_walk_unlock(&w);
+	mmext_entry_unlock(&w);
 	if (relaxed)
 		mmext_tlb_relaxed(vma->vm_mm, page_addr, page_addr + PAGE_SIZE);
 	return ret;

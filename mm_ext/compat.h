@@ -188,6 +188,28 @@ static inline pud_t *compat_pud_offset(p4d_t *p4d, unsigned long addr)
 #define COMPAT_MAP_PAGES(_fn)
 #endif
 
+/*
+ * Leaves of 2 MiB in a mapping of page frames: from 6.12 on get_user_pages() knows
+ * them by their special bit, and takes no reference.  huge_fault() had another
+ * parameter before that.
+ */
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+#include <linux/huge_mm.h>
+
+#define COMPAT_HUGE_FAULT(_fn)		.huge_fault = _fn,
+#define COMPAT_HUGE_AREA(_fn)		.get_unmapped_area = _fn,
+#else
+#define COMPAT_HUGE_FAULT(_fn)
+#define COMPAT_HUGE_AREA(_fn)
+#endif
+
+/* x86 has the memory type's bits of a leaf in another place */
+#ifdef CONFIG_X86
+#define compat_leaf_prot(prot)	pgprot_4k_2_large(prot)
+#else
+#define compat_leaf_prot(prot)	(prot)
+#endif
+
 #ifdef CONFIG_ARM64
 #include <asm/cpucaps.h>
 #include <asm/cpufeature.h>

@@ -22,30 +22,17 @@
 int mmext_follow_pte(struct vm_area_struct *vma, unsigned long address,
 		     struct mmext_pte *out)
 {
-	unsigned long addr = address & PAGE_MASK;
-	int ret = -ENOENT;
 	struct mmext_walk w;
-	pte_t pte;
 
 	if (!mmext_vma_mapping(vma) || address < vma->vm_start ||
 	    address >= vma->vm_end)
 		return -EINVAL;
 
-	if (!mmext_walk_lock(vma->vm_mm, addr, addr + PAGE_SIZE, &w))
+	if (!mmext_entry_lock(vma->vm_mm, address, &w, out))
 		return -ENOENT;
 
-	pte = READ_ONCE(*w.pte);
-	if (pte_present(pte)) {
-		out->pfn = pte_pfn(pte);
-		out->shift = PAGE_SHIFT;
-		out->write = pte_write(pte);
-		out->dirty = pte_dirty(pte);
-		out->young = pte_young(pte);
-		ret = 0;
-	}
-	mmext_walk_unlock(&w);
-
-	return ret;
+	mmext_entry_unlock(&w);
+	return 0;
 }
 EXPORT_SYMBOL_GPL(mmext_follow_pte);
 

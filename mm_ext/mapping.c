@@ -8,6 +8,7 @@
 #include <linux/string.h>
 
 #include "engine.h"
+#include "huge.h"
 
 bool mmext_tlb_use_native;
 EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_use_native);
@@ -68,6 +69,7 @@ int mmext_mapping_init(struct mmext_mapping *m)
 {
 	atomic_long_set(&m->seq, 0);
 	atomic_set(&m->busy, 0);
+	m->huge = false;
 	m->stats = alloc_percpu_gfp(struct mmext_stats, GFP_KERNEL_ACCOUNT);
 	return m->stats ? 0 : -ENOMEM;
 }
@@ -102,6 +104,7 @@ void mmext_mapping_stats(struct mmext_mapping *m, struct mmext_stats *sum)
 		sum->flushes += READ_ONCE(s->flushes);
 		sum->delegated += READ_ONCE(s->delegated);
 		sum->retries += READ_ONCE(s->retries);
+		sum->huge += READ_ONCE(s->huge);
 	}
 }
 EXPORT_SYMBOL_GPL(mmext_mapping_stats);
@@ -113,6 +116,7 @@ EXPORT_SYMBOL_GPL(mmext_mapping_stats);
 void mmext_vma_open(struct vm_area_struct *vma)
 {
 	atomic_long_inc(&live_vmas);
+	mmext_huge_open(vma);
 }
 EXPORT_SYMBOL_GPL(mmext_vma_open);
 

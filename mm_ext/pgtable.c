@@ -3,6 +3,7 @@
 #include <linux/ioport.h>
 #include <asm/pgalloc.h>
 
+#include "huge.h"
 #include "pgtable.h"
 
 /* The end of the @size block that @addr is in, but not past @end. */
@@ -63,6 +64,7 @@ bool mmext_walk_lock(struct mm_struct *mm, unsigned long addr,
 	w->leaf = false;
 again:
 	pmd = find_pmd(mm, addr, end, &w->next);
+	w->pmd = pmd;
 	if (!pmd)
 		return false;
 
@@ -101,6 +103,22 @@ void mmext_walk_unlock(struct mmext_walk *w)
 }
 EXPORT_SYMBOL_MMEXT_TEST(mmext_walk_unlock);
 
+/**
+ * mmext_find_pmd - the entry above the table of an address
+ * @mm: address space
+ * @addr: user address
+ *
+ * Context: as mmext_walk_lock().
+ * Return: NULL if there is no such level yet.
+ */
+pmd_t *mmext_find_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned long next;
+
+	return find_pmd(mm, addr, addr + PAGE_SIZE, &next);
+}
+EXPORT_SYMBOL_MMEXT_TEST(mmext_find_pmd);
+
 /* Put the table in that the core allocated ahead of the fault. */
 static bool install_prealloc(struct mm_struct *mm, struct vm_fault *vmf)
 {
@@ -123,6 +141,75 @@ static bool install_prealloc(struct mm_struct *mm, struct vm_fault *vmf)
 	}
 	spin_unlock(ptl);
 	return true;
+}
+
+/**
+ * mmext_apply_to_table - make the table of an address, unless a leaf stands there
+ * @vma: VMA of the address, one of the engine's
+ * @addr: user address
+ * @fn: called for its entry, with the table locked
+ * @data: for @fn
+ *
+ * apply_to_page_range() does it, which warns of leaves.
+ *
+ * Context: process context, the mmap lock or the VMA's lock.  Allocates with
+ * GFP_KERNEL.
+ * Return: what @fn says; -EEXIST a leaf stands there; -ENOMEM.
+ */
+int mmext_apply_to_table(struct vm_area_struct *vma, unsigned long addr,
+			 pte_fn_t fn, void *data)
+{
+	struct mutex *lock = mmext_block_lock(vma, addr);
+	pmd_t *pmd = mmext_find_pmd(vma->vm_mm, addr);
+	int err = -EEXIST;
+
+	if (!pmd || !pmd_leaf(READ_ONCE(*pmd)))
+		err = apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE, fn,
+					  data);
+	mmext_block_unlock(lock);
+	return err;
+}
+
+/**
+ * mmext_entry_lock - find and lock the entry of an address, of any size
+ * @mm: address space
+ * @addr: user address
+ * @w: filled in; @w->pte is NULL for a leaf
+ * @e: filled in
+ *
+ * Context: as mmext_walk_lock().
+ * Return: true with the entry locked, for mmext_entry_unlock(); false if there
+ * is none that is present.
+ */
+bool mmext_entry_lock(struct mm_struct *mm, unsigned long addr,
+		      struct mmext_walk *w, struct mmext_pte *e)
+{
+	pte_t pte;
+
+	addr &= PAGE_MASK;
+	if (!mmext_walk_lock(mm, addr, addr + PAGE_SIZE, w))
+		return mmext_leaf_get(mm, addr, w, e);
+
+	pte = READ_ONCE(*w->pte);
+	if (!pte_present(pte)) {
+		mmext_walk_unlock(w);
+		return false;
+	}
+
+	e->pfn = pte_pfn(pte);
+	e->shift = PAGE_SHIFT;
+	e->write = pte_write(pte);
+	e->dirty = pte_dirty(pte);
+	e->young = pte_young(pte);
+	return true;
+}
+
+void mmext_entry_unlock(struct mmext_walk *w)
+{
+	if (w->pte)
+		mmext_walk_unlock(w);
+	else
+		mmext_leaf_put(w);
 }
 
 static int touch_pte(pte_t *pte, unsigned long addr, void *data)
@@ -160,8 +247,8 @@ int mmext_walk_lock_alloc(struct vm_area_struct *vma, struct vm_fault *vmf,
 				return -EAGAIN;
 			continue;
 		}
-		err = apply_to_page_range(mm, addr, PAGE_SIZE, touch_pte, NULL);
-		if (err)
+		err = mmext_apply_to_table(vma, addr, touch_pte, NULL);
+		if (err && err != -EEXIST)
 			return err;
 	}
 	return 0;

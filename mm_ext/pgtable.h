@@ -16,15 +16,19 @@
 
 #include "visible.h"
 
+struct mmext_pte;
+
 /**
  * struct mmext_walk - where a walk has come to
  * @pte: entry of the address; the table is locked while this is in use
+ * @pmd: the entry above the table; NULL if there is no such level
  * @ptl: the table's lock
  * @next: end of what this table, or this hole in the tables, covers
  * @leaf: a larger entry stands where the table would
  */
 struct mmext_walk {
 	pte_t *pte;
+	pmd_t *pmd;
 	spinlock_t *ptl; /* page-table lock */
 	unsigned long next;
 	bool leaf;
@@ -35,6 +39,12 @@ bool mmext_walk_lock(struct mm_struct *mm, unsigned long addr,
 void mmext_walk_unlock(struct mmext_walk *w);
 int mmext_walk_lock_alloc(struct vm_area_struct *vma, struct vm_fault *vmf,
 			  unsigned long addr, struct mmext_walk *w);
+bool mmext_entry_lock(struct mm_struct *mm, unsigned long addr,
+		      struct mmext_walk *w, struct mmext_pte *e);
+void mmext_entry_unlock(struct mmext_walk *w);
+int mmext_apply_to_table(struct vm_area_struct *vma, unsigned long addr,
+			 pte_fn_t fn, void *data);
+pmd_t *mmext_find_pmd(struct mm_struct *mm, unsigned long addr);
 bool mmext_pfns_possible(unsigned long pfn, unsigned long nr);
 
 /*

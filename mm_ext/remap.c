@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 
 #include "engine.h"
+#include "huge.h"
 #include "pgtable.h"
 
 /**
@@ -64,6 +65,76 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
 	return err;
 }
 
+/*
+ * By one entry, where the next block can have one.  Returns -EEXIST if it is to
+ * be by a table.
+ */
+static int remap_leaf(struct remap *r)
+{
+	pmd_t *pmd;
+
+	if (r->end - r->next < PMD_SIZE || !IS_ALIGNED(r->next, PMD_SIZE) ||
+	    !IS_ALIGNED(r->pfn, MMEXT_HUGE_PAGES) ||
+	    !mmext_huge_fits(r->vma, r->next))
+		return -EEXIST;
+	/* no level for it: that comes only with a table */
+	pmd = mmext_find_pmd(r->vma->vm_mm, r->next);
+	if (!pmd)
+		return -EEXIST;
+
+	switch (mmext_leaf_insert(r->vma, pmd, r->next, r->pfn, r->prot, r->seq,
+				  true, &r->relaxed)) {
+	case MMEXT_LEAF_IN:
+		r->next += PMD_SIZE;
+		r->pfn += MMEXT_HUGE_PAGES;
+		return 0;
+	case MMEXT_LEAF_OTHER:
+		return -EBUSY;
+	case MMEXT_LEAF_STALE:
+		return -EAGAIN;
+	default:
+		return -EEXIST;
+	}
+}
+
+/*
+ * A leaf stands where a part of a block is to go.  It is as good as a table if it
+ * shows the same, and allows as much; if it does not allow it, it goes.
+ */
+static int remap_part(struct remap *r)
+{
+	unsigned long end = min(r->end - 1, r->next | ~PMD_MASK) + 1;
+	bool write = pte_write(mmext_mk_pte(r->pfn, r->prot));
+	struct mmext_walk w;
+	struct mmext_pte e;
+
+	if (!mmext_entry_lock(r->vma->vm_mm, r->next, &w, &e))
+		return 0;
+	mmext_entry_unlock(&w);
+	if (e.shift != PMD_SHIFT)
+		return 0;
+	if (e.pfn != r->pfn)
+		return -EBUSY;
+	if (write && !e.write)
+		return mmext_zap_page_range_single(r->vma, r->next & PMD_MASK,
+						   PMD_SIZE, NULL);
+
+	r->pfn += (end - r->next) >> PAGE_SHIFT;
+	r->next = end;
+	return 0;
+}
+
+static int remap_next(struct remap *r)
+{
+	int err = remap_leaf(r);
+
+	if (err == -EEXIST)
+		err = mmext_apply_to_table(r->vma, r->next, fill_table, r);
+	if (err == -EEXIST)
+		err = remap_part(r);
+	return err;
+}
+
 /**
  * mmext_remap_pfn_range - map a range of page frames
  * @vma: one of the engine's
@@ -80,6 +151,10 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
  * mmext_vmf_insert_pfn_prot().  In an mmap handler the VMA is not in i_mmap yet,
  * and an invalidation would not find it: only objects that never change are
  * mapped there.
+ *
+ * Where a block of PMD_SIZE of @vma and of the frames is aligned, and
+ * mmext_vma_allow_huge() was called for @vma, it is one entry; see also
+ * mmext_huge_prepare().
  *
  * Differs from remap_pfn_range(): an entry that shows another frame is -EBUSY
  * and not a BUG; a range that is not inside @vma is refused; also under the
@@ -110,8 +185,7 @@ int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 	r.seq = atomic_long_read(&m->seq);
 
 	while (!err && r.next < r.end) {
-		err = apply_to_page_range(vma->vm_mm, r.next, PAGE_SIZE,
-					  fill_table, &r);
+		err = remap_next(&r);
 		cond_resched();
 	}
 

@@ -25,7 +25,7 @@ enum mmext_tlb_id {
 /* tlb_x86.c, tlb_arm64.c or tlb_generic.c, whichever is built */
 enum mmext_tlb_id mmext_tlb_backend(void);
 void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
-		     unsigned long end);
+		     unsigned long end, unsigned int shift);
 void mmext_tlb_relaxed(struct mm_struct *mm, unsigned long start,
 		       unsigned long end);
 

@@ -91,11 +91,13 @@ static void flush_asid(u64 asid)
  * @mm: the address space whose entries were cleared
  * @start: first user address
  * @end: end of the range, or MMEXT_TLB_ALL
+ * @shift: log2 of the bytes that the smallest entry mapped; of a larger one, any
+ *	address is as good as all
  *
  * Context: any, without a page-table lock.  Waits.
  */
 void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
-		     unsigned long end)
+		     unsigned long end, unsigned int shift)
 {
 	unsigned long addr;
 	u64 asid;
@@ -104,10 +106,10 @@ void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
 	asid = (u64)ASID(mm) << TLBI_ASID_SHIFT;
 
 	if (end == MMEXT_TLB_ALL ||
-	    (end - start) >> PAGE_SHIFT > FLUSH_CEILING) {
+	    (end - start) >> shift > FLUSH_CEILING) {
 		flush_asid(asid);
 	} else {
-		for (addr = start; addr < end; addr += PAGE_SIZE)
+		for (addr = start; addr < end; addr += 1UL << shift)
 			flush_page(asid, addr);
 	}
 
@@ -129,5 +131,5 @@ EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_flush);
 void mmext_tlb_relaxed(struct mm_struct *mm, unsigned long start,
 		       unsigned long end)
 {
-	mmext_tlb_flush(mm, start, end);
+	mmext_tlb_flush(mm, start, end, PAGE_SHIFT);
 }

@@ -13,7 +13,7 @@ enum mmext_tlb_id mmext_tlb_backend(void)
 EXPORT_SYMBOL_MMEXT_TEST(mmext_tlb_backend);
 
 void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
-		     unsigned long end)
+		     unsigned long end, unsigned int shift)
 {
 	/* mmext_tlb_native() is false, so nobody clears and comes here */
 	WARN_ON_ONCE(1);

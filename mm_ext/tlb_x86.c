@@ -60,6 +60,7 @@ struct flush {
 	struct mm_struct *mm;
 	unsigned long start;
 	unsigned long end;
+	unsigned int shift;
 };
 
 static void flush_this_cpu(void *info)
@@ -71,12 +72,12 @@ static void flush_this_cpu(void *info)
 		return;
 
 	if (f->end == MMEXT_TLB_ALL ||
-	    (f->end - f->start) >> PAGE_SHIFT > FLUSH_CEILING) {
+	    (f->end - f->start) >> f->shift > FLUSH_CEILING) {
 		__flush_tlb_local();
 		return;
 	}
 
-	for (addr = f->start; addr < f->end; addr += PAGE_SIZE)
+	for (addr = f->start; addr < f->end; addr += 1UL << f->shift)
 		__flush_tlb_one_user(addr);
 }
 
@@ -105,13 +106,20 @@ static inline bool flush_global_asid(struct mm_struct *mm)
  * @mm: the address space whose entries were cleared
  * @start: first user address
  * @end: end of the range, or MMEXT_TLB_ALL
+ * @shift: log2 of the bytes that the smallest entry mapped; of a larger one, any
+ *	address is as good as all
  *
  * Context: process context, interrupts on, no page-table lock.  Waits.
  */
 void mmext_tlb_flush(struct mm_struct *mm, unsigned long start,
-		     unsigned long end)
+		     unsigned long end, unsigned int shift)
 {
-	struct flush f = { .mm = mm, .start = start, .end = end };
+	struct flush f = {
+		.mm = mm,
+		.start = start,
+		.end = end,
+		.shift = shift,
+	};
 
 	/* full barrier: the cleared entries before the reads of mm_cpumask() */
 	atomic64_inc_return(&mm->context.tlb_gen);

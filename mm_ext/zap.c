@@ -10,6 +10,7 @@
 #include <linux/string.h>
 
 #include "engine.h"
+#include "huge.h"
 #include "pgtable.h"
 
 /* Among the references of a gather: the page was stored to. */
@@ -32,11 +33,15 @@ static void gather_grow(struct mmext_gather *g)
 	g->max_refs = PAGE_SIZE / sizeof(*refs);
 }
 
-static void gather_add(struct mmext_gather *g, unsigned long addr)
+static void gather_add(struct mmext_gather *g, unsigned long addr,
+		       unsigned int shift)
 {
-	if (!g->nr++)
+	if (!g->nr++) {
 		g->start = addr;
-	g->end = addr + PAGE_SIZE;
+		g->shift = shift;
+	}
+	g->end = addr + (1UL << shift);
+	g->shift = min(g->shift, shift);
 }
 
 /* Nobody reaches the pages through the entries any more. */
@@ -70,7 +75,7 @@ static void clear_table(struct mm_struct *mm, unsigned long addr,
 			continue;
 
 		ptep_get_and_clear(mm, addr, ptep);
-		gather_add(g, addr);
+		gather_add(g, addr, PAGE_SHIFT);
 	}
 }
 
@@ -104,7 +109,7 @@ static unsigned long clear_refs(struct vm_area_struct *vma, unsigned long addr,
 		g->refs[g->nr_refs++] = (unsigned long)page |
 					(mmext_page_leave(page, pte) ?
 					 REF_DIRTY : 0);
-		gather_add(g, addr);
+		gather_add(g, addr, PAGE_SHIFT);
 		nr++;
 	}
 	compat_add_mm_counter(mm, MM_FILEPAGES, -nr);
@@ -146,13 +151,58 @@ static void protect_table(struct vm_area_struct *vma, unsigned long addr,
 		if (has_pages && pte_dirty(pte))
 			set_page_dirty(pfn_to_page(pte_pfn(pte)));
 		mmext_set_pte(mm, addr, ptep, pte_wrprotect(pte_mkclean(pte)));
-		gather_add(g, addr);
+		gather_add(g, addr, PAGE_SHIFT);
 	}
+}
+
+/* Is a page of the leaf among those that are to be write-protected? */
+static bool leaf_wanted(unsigned long addr, unsigned long next,
+			const struct protect *p)
+{
+	unsigned long bit = p->first + ((addr - p->start) >> PAGE_SHIFT);
+	unsigned long end = bit + ((next - addr) >> PAGE_SHIFT);
+
+	return !p->only || find_next_bit(p->only, end, bit) < end;
+}
+
+/*
+ * Where there is no table.  A leaf goes as a whole; if only its right to store
+ * is to go, and for all of it, that.  Returns false if it is to be looked at
+ * again.
+ */
+static bool zap_leaf(struct mmext_gather *g, struct vm_area_struct *vma,
+		     unsigned long addr, struct mmext_walk *w,
+		     const struct protect *p)
+{
+	unsigned long block = addr & PMD_MASK;
+	struct mmext_pte e;
+
+	if (mmext_vma_has_pages(vma))
+		return true;
+	if (!w->leaf) {
+		mmext_leaf_settle(g->last, g->mm, w);
+		return true;
+	}
+	if (!mmext_leaf_get(g->mm, addr, w, &e))
+		return false;
+
+	if (!p) {
+		mmext_leaf_clear(g->mm, addr, w);
+		gather_add(g, block, PMD_SHIFT);
+	} else if ((e.write || e.dirty) && leaf_wanted(addr, w->next, p)) {
+		if (!p->only && w->next - addr == PMD_SIZE)
+			mmext_leaf_wrprotect(g->mm, addr, w);
+		else
+			mmext_leaf_clear(g->mm, addr, w);
+		gather_add(g, block, PMD_SHIFT);
+	}
+	mmext_leaf_put(w);
+	return true;
 }
 
 static void gather_flush(struct mmext_gather *g)
 {
-	mmext_tlb_flush(g->mm, g->start, g->end);
+	mmext_tlb_flush(g->mm, g->start, g->end, g->shift);
 	mmext_count(g->last, flushes, 1);
 	g->nr = 0;
 	gather_put(g);
@@ -207,7 +257,7 @@ static bool zap_range(struct mmext_gather *g, struct vm_area_struct *vma,
 				clear_table(g->mm, addr, &w, g);
 			mmext_walk_unlock(&w);
 		} else {
-			next = w.next;
+			next = zap_leaf(g, vma, addr, &w, p) ? w.next : addr;
 		}
 		cleared += g->nr - before;
 		addr = next;
@@ -274,10 +324,10 @@ void mmext_gather_end(struct mmext_gather *g)
 	smp_mb();
 
 	if (g->last && mm_tlb_flush_nested(g->mm)) {
-		mmext_tlb_flush(g->mm, 0, MMEXT_TLB_ALL);
+		mmext_tlb_flush(g->mm, 0, MMEXT_TLB_ALL, PAGE_SHIFT);
 		mmext_count(g->last, flushes, 1);
 	} else if (g->nr) {
-		mmext_tlb_flush(g->mm, g->start, g->end);
+		mmext_tlb_flush(g->mm, g->start, g->end, g->shift);
 		mmext_count(g->last, flushes, 1);
 	}
 

@@ -50,6 +50,7 @@ struct iov_iter;
  * @flushes: TLB flushes by the engine
  * @delegated: ranges handed to the kernel's own zap
  * @retries: insertions given up because an invalidation came between
+ * @huge: of those inserted, entries of more than a page
  */
 struct mmext_stats {
 	u64 inserted;
@@ -57,12 +58,14 @@ struct mmext_stats {
 	u64 flushes;
 	u64 delegated;
 	u64 retries;
+	u64 huge;
 };
 
 /**
  * struct mmext_mapping - what the VMAs of one backing object have in common
  * @seq: moves with every invalidation
  * @busy: invalidations in progress
+ * @huge: there was an entry of more than a page
  * @stats: counters, one set for each CPU
  *
  * A driver embeds one in whatever its VMAs map and does not look into it.
@@ -71,6 +74,7 @@ struct mmext_stats {
 struct mmext_mapping {
 	atomic_long_t seq;
 	atomic_t busy;
+	bool huge;
 	struct mmext_stats __percpu *stats;
 };
 
@@ -109,6 +113,7 @@ struct mmext_zap_details {
  * @start: first address
  * @end: behind the last one
  * @nr: entries
+ * @shift: log2 of the bytes that the smallest of them maps
  * @refs: the entries' references to their pages, to be put after the flush
  * @nr_refs: how many
  * @max_refs: how many there is room for
@@ -129,6 +134,7 @@ struct mmext_gather {
 	unsigned long nr;
 	unsigned long skipped;
 	bool delegate;
+	unsigned int shift;
 	unsigned int nr_refs;
 	unsigned int max_refs;
 	unsigned long *refs;
@@ -154,6 +160,9 @@ struct mmext_pte {
 /* How many pages mmext_fault_insert_pfns() takes, and what it takes for none. */
 #define MMEXT_AROUND_MAX	64
 #define MMEXT_NO_PFN		ULONG_MAX
+
+/* How many pages mmext_fault_insert_pfn_huge() inserts. */
+#define MMEXT_HUGE_PAGES	(PMD_SIZE >> PAGE_SHIFT)
 
 /* mapping.c: objects, invalidation, reverse mapping */
 int mmext_mapping_init(struct mmext_mapping *m);
@@ -187,6 +196,51 @@ vm_fault_t mmext_fault_insert_pfns(struct vm_fault *vmf, unsigned long addr,
 				   unsigned int nr, const unsigned long *pfns,
 				   const unsigned long *read_only,
 				   unsigned long seq);
+
+/* huge.c */
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+bool mmext_huge_possible(void);
+void mmext_vma_allow_huge(struct vm_area_struct *vma);
+bool mmext_huge_fits(struct vm_area_struct *vma, unsigned long addr);
+bool mmext_huge_ready(struct vm_area_struct *vma, unsigned long addr);
+void mmext_huge_prepare(struct vm_area_struct *vma, unsigned long addr);
+vm_fault_t mmext_fault_insert_pfn_huge(struct vm_fault *vmf, unsigned long pfn,
+				       pgprot_t pgprot, unsigned long seq);
+#else
+static inline bool mmext_huge_possible(void)
+{
+	return false;
+}
+
+static inline void mmext_vma_allow_huge(struct vm_area_struct *vma)
+{
+}
+
+static inline bool mmext_huge_fits(struct vm_area_struct *vma,
+				   unsigned long addr)
+{
+	return false;
+}
+
+static inline bool mmext_huge_ready(struct vm_area_struct *vma,
+				    unsigned long addr)
+{
+	return true;
+}
+
+static inline void mmext_huge_prepare(struct vm_area_struct *vma,
+				      unsigned long addr)
+{
+}
+
+static inline vm_fault_t mmext_fault_insert_pfn_huge(struct vm_fault *vmf,
+						     unsigned long pfn,
+						     pgprot_t pgprot,
+						     unsigned long seq)
+{
+	return VM_FAULT_FALLBACK;
+}
+#endif /* CONFIG_ARCH_SUPPORTS_PMD_PFNMAP */
 
 /* remap.c */
 int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,

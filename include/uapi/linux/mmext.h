@@ -169,8 +169,22 @@ struct mmext_info {
 #define MMEXT_INFO _IO(MMEXT_TYPE, MMEXT_CMD_INFO)
 
 /*
- * A hint, accepted on every kernel: back aligned blocks of the region with
- * huge pages.  MMEXT_FEATURE_HUGE says whether it has an effect.
+ * A hint, accepted on every kernel: back aligned blocks of the region in one
+ * piece, and map each by one entry.  A block has the larger of the sizes in
+ * INFO's out_page_sizes; MMEXT_FEATURE_HUGE says whether the hint has an effect,
+ * which it has with PFN backing.
+ *
+ * What fills a hole then fills the block that it is in, and all of that counts
+ * as held, if it is inside the region and has no page and no PROTECTed offset
+ * yet, if the limit allows it and if so much memory is there in one piece.  Page
+ * faults and POPULATE map it by one entry where all of it is mapped, the mapping
+ * is aligned as the offset is (mmap(2) sees to that), and the same may be done
+ * with all of it: no part is PROTECTed, or tracked by DIRTY and not marked.
+ * REMAP of whole blocks keeps them whole.
+ *
+ * Otherwise pages are small, and nothing but LOOKUP tells.  What is done to a part
+ * of a block makes it small; what has been so in a mapping stays so, until it is
+ * unmapped there.  After fork(2), the child's entries come with its accesses.
  */
 #define MMEXT_SETUP_HUGE	(1U << 0)
 
