@@ -68,6 +68,7 @@ struct region_faults {
  * @io: the physical range that it shows, in place of pages; set before @shaped
  * @blocks: by page index / MMEXT_HUGE_PAGES: the first page of an aligned block
  *	that offsets show as it was allocated, in one piece; empty without @huge
+ * @guest: the guest space that it shows, in place of pages
  * @dirty: the dirty log, see dirty.c; empty unless it is used
  * @length: bytes, a multiple of the page size; 0: no end
  * @backing: one of enum mmext_backing
@@ -88,6 +89,7 @@ struct region {
 	struct xarray pages;
 	struct xarray blocks;
 	struct iomem *io;
+	struct mmext_gmap_view guest;
 	struct xarray dirty;
 	u64 length;
 	u32 around;
@@ -118,6 +120,12 @@ static inline pgoff_t region_index(struct vm_area_struct *vma,
 static inline bool region_has_pages(struct region *r)
 {
 	return READ_ONCE(r->backing) == MMEXT_BACKING_PAGE;
+}
+
+/* Does it show a guest space, and has nothing of its own? */
+static inline bool region_is_guest(struct region *r)
+{
+	return READ_ONCE(r->backing) == MMEXT_BACKING_GUEST;
 }
 
 /* What byte of a page an offset or address is; there is no highmem. */

@@ -560,6 +560,40 @@ TEST(structs_are_laid_out_as_published)
 	EXPECT_EQ(12, offsetof(struct mmext_entry, shift));
 }
 
+TEST(structs_of_guest_spaces_are_laid_out_as_published)
+{
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_create));
+	EXPECT_EQ(16, sizeof(struct mmext_gmap_enable));
+	EXPECT_EQ(8, sizeof(struct mmext_gmap_disable));
+	EXPECT_EQ(32, sizeof(struct mmext_gmap_map));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_piece));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_map_batch));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_unmap));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_address));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_translate));
+	EXPECT_EQ(32, sizeof(struct mmext_gmap_reverse));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_link));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_unlink));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_fault));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_notify));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_protect));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_discard));
+	EXPECT_EQ(32, sizeof(struct mmext_gmap_age));
+	EXPECT_EQ(16, sizeof(struct mmext_gmap_event));
+	EXPECT_EQ(16, sizeof(struct mmext_gmap_events));
+	EXPECT_EQ(104, sizeof(struct mmext_gmap_stat));
+	EXPECT_EQ(8, alignof(struct mmext_gmap_event));
+	EXPECT_EQ(16, offsetof(struct mmext_gmap_create, segment_shift));
+	EXPECT_EQ(20, offsetof(struct mmext_gmap_create, out_fd));
+	EXPECT_EQ(16, offsetof(struct mmext_gmap_translate, nr));
+	EXPECT_EQ(28, offsetof(struct mmext_gmap_reverse, out_nr));
+	EXPECT_EQ(16, offsetof(struct mmext_gmap_unlink, out_unlinked));
+	EXPECT_EQ(24, offsetof(struct mmext_gmap_age, marks));
+	EXPECT_EQ(12, offsetof(struct mmext_gmap_event, lost));
+	EXPECT_EQ(12, offsetof(struct mmext_gmap_events, out_fd));
+	EXPECT_EQ(96, offsetof(struct mmext_gmap_stat, out_segment_shift));
+}
+
 TEST(published_values_do_not_move)
 {
 	EXPECT_EQ(0xee00, MMEXT_INFO);
@@ -592,6 +626,39 @@ TEST(published_values_do_not_move)
 	EXPECT_EQ(2, MMEXT_BACKING_GUEST);
 	EXPECT_EQ(1, MMEXT_CACHE_WC);
 	EXPECT_EQ(2, MMEXT_CACHE_UC);
+}
+
+TEST(published_values_of_guest_spaces_do_not_move)
+{
+	EXPECT_EQ(0xee10, MMEXT_GMAP_CREATE);
+	EXPECT_EQ(0xee11, MMEXT_GMAP_ENABLE);
+	EXPECT_EQ(0xee12, MMEXT_GMAP_DISABLE);
+	EXPECT_EQ(0xee20, MMEXT_GMAP_MAP);
+	EXPECT_EQ(0xee21, MMEXT_GMAP_MAP_BATCH);
+	EXPECT_EQ(0xee22, MMEXT_GMAP_UNMAP);
+	EXPECT_EQ(0xee23, MMEXT_GMAP_TRANSLATE);
+	EXPECT_EQ(0xee24, MMEXT_GMAP_REVERSE);
+	EXPECT_EQ(0xee25, MMEXT_GMAP_LINK);
+	EXPECT_EQ(0xee26, MMEXT_GMAP_UNLINK);
+	EXPECT_EQ(0xee27, MMEXT_GMAP_FAULT);
+	EXPECT_EQ(0xee28, MMEXT_GMAP_NOTIFY);
+	EXPECT_EQ(0xee29, MMEXT_GMAP_PROTECT);
+	EXPECT_EQ(0xee2a, MMEXT_GMAP_DISCARD);
+	EXPECT_EQ(0xee2b, MMEXT_GMAP_DIRTY);
+	EXPECT_EQ(0xee2c, MMEXT_GMAP_AGE);
+	EXPECT_EQ(0xee2d, MMEXT_GMAP_EVENTS);
+	EXPECT_EQ(0xee2e, MMEXT_GMAP_STAT);
+	EXPECT_EQ(1, MMEXT_GMAP_CREATE_EXCLUSIVE);
+	EXPECT_EQ(1, MMEXT_GMAP_UNLINK_EVERY_SPACE);
+	EXPECT_EQ(1, MMEXT_GMAP_FAULT_WRITE);
+	EXPECT_EQ(2, MMEXT_GMAP_FAULT_NOWAIT);
+	EXPECT_EQ(1, MMEXT_GMAP_NOTIFY_READ);
+	EXPECT_EQ(1, MMEXT_GMAP_PROTECT_NONE);
+	EXPECT_EQ(2, MMEXT_GMAP_PROTECT_READ);
+	EXPECT_EQ(1, MMEXT_GMAP_EVENT_OVERFLOW);
+	EXPECT_EQ(2, MMEXT_GMAP_EVENT_ACCESS);
+	EXPECT_EQ(8, MMEXT_FEATURE_GMAP_WINDOW);
+	EXPECT_EQ(16, MMEXT_FEATURE_GMAP_ANON);
 }
 
 /* Every member that has to be a multiple of the page size. */

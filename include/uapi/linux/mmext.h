@@ -108,7 +108,7 @@ enum mmext_backing {
 	MMEXT_BACKING_PFN = 0,
 	/* pages with references: they can be pinned, and mapped privately */
 	MMEXT_BACKING_PAGE = 1,
-	/* the current guest space: not in this release */
+	/* the guest space that GMAP_ENABLE made the current one */
 	MMEXT_BACKING_GUEST = 2,
 	/* a physical range, which the region got by IOMEM and not by SETUP */
 	MMEXT_BACKING_IOMEM = 3,
@@ -131,6 +131,10 @@ enum mmext_tlb {
 /* What INFO reports in out_features. */
 #define MMEXT_FEATURE_HUGE	(1ULL << 0)	/* SETUP's HUGE takes effect */
 #define MMEXT_FEATURE_NOTIFIER	(1ULL << 1)	/* kernel has MMU notifiers */
+/* guest spaces can be mapped */
+#define MMEXT_FEATURE_GMAP_WINDOW	(1ULL << 3)
+/* also where the parent's memory is anonymous */
+#define MMEXT_FEATURE_GMAP_ANON	(1ULL << 4)
 /* pages of PAGE backing are charged to memory cgroups, as those of PFN are */
 #define MMEXT_FEATURE_PAGE_CHARGED	(1ULL << 2)
 
@@ -583,5 +587,530 @@ struct mmext_access {
 };
 
 #define MMEXT_ACCESS _IO(MMEXT_TYPE, MMEXT_CMD_ACCESS)
+
+/*
+ * Guest spaces
+ * ------------
+ * A *guest space* shows pieces of one process's memory, its *parent*'s, at
+ * addresses of another numbering: guest addresses.  GMAP_CREATE makes one; its
+ * parent is the process that called it, and the descriptor that it returns is
+ * the space.
+ *
+ *   segment      2^segment_shift bytes, what is mapped at a time; MAP and UNMAP
+ *                take multiples of it
+ *   translation  guest segment to parent address; says nothing of what is there
+ *   link         a translated segment of which pages were handed out; the first
+ *                fault links, and what takes the parent's page tables away unlinks
+ *   window       mmap(2) of the space, MAP_SHARED, at the guest address as offset:
+ *                the guest's memory, linearly.  It follows what the parent maps
+ *                there, whoever changes it.  Where nothing is mapped, or the parent
+ *                has nothing, an access is SIGBUS; a store where the parent may
+ *                not store is SIGSEGV.  What pins memory refuses windows
+ *                (-EFAULT): TRANSLATE gives the parent's address, which can be.
+ *
+ * read(2), write(2), pread(2), pwrite(2) and lseek(2) work on the space at guest
+ * addresses.
+ *
+ * Whoever has the descriptor has what is mapped; what to map is the parent's to
+ * say: MAP, MAP_BATCH, UNMAP, UNLINK, LINK, DISCARD and ENABLE by another process
+ * are -EPERM.  When the parent has exited, or has executed another program, every
+ * call is -ESRCH and every window SIGBUS.
+ *
+ * The rules of the other calls hold, with guest addresses in place of offsets: a
+ * range that wraps is -EOVERFLOW but for MAP and UNMAP, where it is -EINVAL as
+ * documented; one that crosses the limit is -EINVAL.  What TRANSLATE is asked for
+ * above it is -EFAULT.
+ */
+enum {
+	/* of /dev/mmext */
+	MMEXT_CMD_GMAP_CREATE = 0x10,
+	MMEXT_CMD_GMAP_ENABLE = 0x11,
+	MMEXT_CMD_GMAP_DISABLE = 0x12,
+	/* of a guest space */
+	MMEXT_CMD_GMAP_MAP = 0x20,
+	MMEXT_CMD_GMAP_MAP_BATCH = 0x21,
+	MMEXT_CMD_GMAP_UNMAP = 0x22,
+	MMEXT_CMD_GMAP_TRANSLATE = 0x23,
+	MMEXT_CMD_GMAP_REVERSE = 0x24,
+	MMEXT_CMD_GMAP_LINK = 0x25,
+	MMEXT_CMD_GMAP_UNLINK = 0x26,
+	MMEXT_CMD_GMAP_FAULT = 0x27,
+	MMEXT_CMD_GMAP_NOTIFY = 0x28,
+	MMEXT_CMD_GMAP_PROTECT = 0x29,
+	MMEXT_CMD_GMAP_DISCARD = 0x2a,
+	MMEXT_CMD_GMAP_DIRTY = 0x2b,
+	MMEXT_CMD_GMAP_AGE = 0x2c,
+	MMEXT_CMD_GMAP_EVENTS = 0x2d,
+	MMEXT_CMD_GMAP_STAT = 0x2e,
+};
+
+/* A host segment has one guest segment at most: a second LINK is -EFAULT. */
+#define MMEXT_GMAP_CREATE_EXCLUSIVE	(1U << 0)
+
+/**
+ * struct mmext_gmap_create - MMEXT_GMAP_CREATE: a guest space of this process's
+ * @size: sizeof(struct mmext_gmap_create)
+ * @flags: 0 or MMEXT_GMAP_CREATE_EXCLUSIVE
+ * @limit: the highest guest address, inside a segment or not; as it is given
+ * @segment_shift: log2 of the bytes of a segment, from the page size's to 40; 0:
+ *	20, 1 MiB
+ * @out_fd: descriptor of the space, close-on-exec
+ *
+ * On a descriptor of /dev/mmext, whatever it shows.
+ *
+ * Errors: -EINVAL @segment_shift; -EMFILE, -ENFILE; -ENOMEM; -EINTR;
+ * -EOPNOTSUPP the kernel has no MMU notifiers.
+ */
+struct mmext_gmap_create {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 limit;
+	__u32 segment_shift;
+	__s32 out_fd;
+};
+
+#define MMEXT_GMAP_CREATE _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_CREATE)
+
+/**
+ * struct mmext_gmap_enable - MMEXT_GMAP_ENABLE: make a space the current one
+ * @size: sizeof(struct mmext_gmap_enable)
+ * @flags: 0
+ * @fd: of the space
+ * @reserved: 0
+ *
+ * On a descriptor of /dev/mmext with MMEXT_BACKING_GUEST.  Its mappings show the
+ * space from then on, at the guest address that is their offset; the one that was
+ * current until then, they do not.
+ *
+ * Errors: -EBUSY the descriptor has another backing; -EINVAL @fd is no guest
+ * space; -EPERM the caller is not its parent; -ESRCH; -EBADF.
+ */
+struct mmext_gmap_enable {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 reserved;
+};
+
+#define MMEXT_GMAP_ENABLE _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_ENABLE)
+
+/**
+ * struct mmext_gmap_disable - MMEXT_GMAP_DISABLE: no space is current
+ * @size: sizeof(struct mmext_gmap_disable)
+ * @flags: 0
+ *
+ * Accesses are SIGBUS then.  If none was, nothing happens.
+ *
+ * Errors: -EBUSY the descriptor has another backing; -EBADF.
+ */
+struct mmext_gmap_disable {
+	__u32 size;
+	__u32 flags;
+};
+
+#define MMEXT_GMAP_DISABLE _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_DISABLE)
+
+/**
+ * struct mmext_gmap_map - MMEXT_GMAP_MAP: parent range to guest range
+ * @size: sizeof(struct mmext_gmap_map)
+ * @flags: 0
+ * @from: parent address, a multiple of the segment size
+ * @to: guest address, a multiple of the segment size
+ * @length: bytes, a multiple of the segment size, not 0; less only at the limit
+ *
+ * Replaces what was mapped there.  Whether the parent has anything at @from is
+ * not looked at, now or ever but by a fault.
+ *
+ * Errors: -EINVAL any of the three is not so, or a range wraps, or crosses the
+ * limit or the parent's address space; -ENOMEM, and then the space is as it was;
+ * -EPERM; -ESRCH; -EINTR.
+ */
+struct mmext_gmap_map {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 from;
+	__aligned_u64 to;
+	__aligned_u64 length;
+};
+
+#define MMEXT_GMAP_MAP _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_MAP)
+
+/**
+ * struct mmext_gmap_piece - one of MAP_BATCH's
+ * @from: as in struct mmext_gmap_map
+ * @to: as there
+ * @length: as there
+ */
+struct mmext_gmap_piece {
+	__aligned_u64 from;
+	__aligned_u64 to;
+	__aligned_u64 length;
+};
+
+/**
+ * struct mmext_gmap_map_batch - MMEXT_GMAP_MAP_BATCH: many of MAP
+ * @size: sizeof(struct mmext_gmap_map_batch)
+ * @flags: 0
+ * @pieces: pointer to an array of struct mmext_gmap_piece; advanced
+ * @nr: elements; counted down
+ * @reserved: 0
+ *
+ * One after the other.  When it returns with an error, @pieces points at the one
+ * that has it, and all before it are done.
+ *
+ * Errors: -EFAULT @pieces can't be read; as MAP.
+ */
+struct mmext_gmap_map_batch {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 pieces;
+	__u32 nr;
+	__u32 reserved;
+};
+
+#define MMEXT_GMAP_MAP_BATCH _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_MAP_BATCH)
+
+/**
+ * struct mmext_gmap_unmap - MMEXT_GMAP_UNMAP: forget translations
+ * @size: sizeof(struct mmext_gmap_unmap)
+ * @flags: 0
+ * @to: guest address, a multiple of the segment size
+ * @length: bytes, as in MAP
+ *
+ * Holes are no error.  The parent's memory, and other guest segments that name
+ * it, stay.
+ *
+ * Errors: -EINVAL as MAP; -EPERM; -ESRCH; -EINTR.
+ */
+struct mmext_gmap_unmap {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 to;
+	__aligned_u64 length;
+};
+
+#define MMEXT_GMAP_UNMAP _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_UNMAP)
+
+/**
+ * struct mmext_gmap_address - one of TRANSLATE's
+ * @gaddr: guest address, of any alignment
+ * @vmaddr: the parent's address
+ * @length: bytes from @gaddr on that are contiguous in the parent as well, as far
+ *	as was looked; 0: @gaddr is not mapped
+ */
+struct mmext_gmap_address {
+	__aligned_u64 gaddr;
+	__aligned_u64 vmaddr;
+	__aligned_u64 length;
+};
+
+/**
+ * struct mmext_gmap_translate - MMEXT_GMAP_TRANSLATE: guest to parent addresses
+ * @size: sizeof(struct mmext_gmap_translate)
+ * @flags: 0
+ * @addresses: pointer to an array of struct mmext_gmap_address, of which @gaddr is
+ *	read and the rest written; advanced
+ * @nr: elements, not 0; counted down
+ * @reserved: 0
+ *
+ * Faults nothing in.
+ *
+ * Errors: -EFAULT @addresses can't be read or written; or there is one element,
+ * and its address is not mapped or above the limit; -EINVAL; -ESRCH; -EINTR.
+ */
+struct mmext_gmap_translate {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addresses;
+	__u32 nr;
+	__u32 reserved;
+};
+
+#define MMEXT_GMAP_TRANSLATE _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_TRANSLATE)
+
+/**
+ * struct mmext_gmap_reverse - MMEXT_GMAP_REVERSE: parent to guest addresses
+ * @size: sizeof(struct mmext_gmap_reverse)
+ * @flags: 0
+ * @vmaddr: parent address, of any alignment
+ * @gaddrs: pointer to an array of __u64, for the guest addresses that name it, in
+ *	their order
+ * @nr: elements that there is room for
+ * @out_nr: guest addresses that there are, more than @nr or not
+ *
+ * Errors: -EFAULT @gaddrs can't be written; -ENOMEM; -ESRCH; -EINTR.
+ */
+struct mmext_gmap_reverse {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 vmaddr;
+	__aligned_u64 gaddrs;
+	__u32 nr;
+	__u32 out_nr;
+};
+
+#define MMEXT_GMAP_REVERSE _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_REVERSE)
+
+/**
+ * struct mmext_gmap_link - MMEXT_GMAP_LINK: link a segment without a fault
+ * @size: sizeof(struct mmext_gmap_link)
+ * @flags: 0
+ * @gaddr: guest address, of any alignment
+ * @vmaddr: parent address of the same place in its segment
+ *
+ * If @gaddr is linked already, and so, nothing happens.
+ *
+ * Errors: -EFAULT @gaddr does not translate to @vmaddr, or the space is EXCLUSIVE
+ * and another guest segment is linked to that of @vmaddr; -ENOMEM; -EPERM; -ESRCH;
+ * -EINTR.
+ */
+struct mmext_gmap_link {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gaddr;
+	__aligned_u64 vmaddr;
+};
+
+#define MMEXT_GMAP_LINK _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_LINK)
+
+/* In every guest space of this parent, and not only in this one. */
+#define MMEXT_GMAP_UNLINK_EVERY_SPACE	(1U << 0)
+
+/**
+ * struct mmext_gmap_unlink - MMEXT_GMAP_UNLINK: drop the links to a host segment
+ * @size: sizeof(struct mmext_gmap_unlink)
+ * @flags: 0 or MMEXT_GMAP_UNLINK_EVERY_SPACE
+ * @vmaddr: parent address, of any alignment
+ * @out_unlinked: guest segments that were linked to it
+ * @reserved: 0
+ *
+ * Their entries leave every window; translations stay, and the next fault links
+ * again.
+ *
+ * Errors: -EPERM; -ESRCH; -EINTR.
+ */
+struct mmext_gmap_unlink {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 vmaddr;
+	__u32 out_unlinked;
+	__u32 reserved;
+};
+
+#define MMEXT_GMAP_UNLINK _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_UNLINK)
+
+/* For a store. */
+#define MMEXT_GMAP_FAULT_WRITE	(1U << 0)
+/* Do not wait for memory that has to be read from somewhere: -EAGAIN. */
+#define MMEXT_GMAP_FAULT_NOWAIT	(1U << 1)
+
+/**
+ * struct mmext_gmap_fault - MMEXT_GMAP_FAULT: have the parent's pages there
+ * @size: sizeof(struct mmext_gmap_fault)
+ * @flags: MMEXT_GMAP_FAULT_* bits
+ * @gaddr: guest address; advanced
+ * @length: bytes; counted down
+ *
+ * Resolves what an access of the range would have to, and links its segments; no
+ * window need exist.
+ *
+ * Errors: -EFAULT part of the range is not mapped, the parent has nothing there, or
+ * WRITE and it may not store there; or as LINK; -EAGAIN with NOWAIT; -ENOMEM;
+ * -ESRCH; -EINTR.
+ */
+struct mmext_gmap_fault {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gaddr;
+	__aligned_u64 length;
+};
+
+#define MMEXT_GMAP_FAULT _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_FAULT)
+
+/* Fault the pages in for a load, and not for a store. */
+#define MMEXT_GMAP_NOTIFY_READ	(1U << 0)
+
+/**
+ * struct mmext_gmap_notify - MMEXT_GMAP_NOTIFY: arm pages for one event each
+ * @size: sizeof(struct mmext_gmap_notify)
+ * @flags: 0 or MMEXT_GMAP_NOTIFY_READ
+ * @gaddr: guest address; advanced
+ * @length: bytes; counted down
+ *
+ * Faults the parent's pages in and arms them: before the parent's entry of one
+ * changes, for whatever reason, there is an event (EVENTS), and it is armed no
+ * more.  There may be one without a change, but no change without one.  Pages before
+ * an error stay armed.
+ *
+ * Errors: as FAULT, without -EAGAIN; a page that the parent may not store to is
+ * -EFAULT, but with READ.
+ */
+struct mmext_gmap_notify {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gaddr;
+	__aligned_u64 length;
+};
+
+#define MMEXT_GMAP_NOTIFY _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_NOTIFY)
+
+/* What windows may do with the range; exactly one of these: */
+#define MMEXT_GMAP_PROTECT_NONE	(1U << 0)	/* nothing */
+#define MMEXT_GMAP_PROTECT_READ	(1U << 1)	/* load */
+
+/**
+ * struct mmext_gmap_protect - MMEXT_GMAP_PROTECT: arm pages for an access
+ * @size: sizeof(struct mmext_gmap_protect)
+ * @flags: MMEXT_GMAP_PROTECT_NONE or MMEXT_GMAP_PROTECT_READ
+ * @gaddr: guest address; advanced
+ * @length: bytes; counted down
+ *
+ * As NOTIFY, and an access through a window, or FAULT, or write(2), that wants more
+ * than this is an event as well; then the page is armed no more, and the access goes
+ * on.  READ faults the pages in for a load.
+ *
+ * Errors: -EINVAL none or both of the flags; as NOTIFY.
+ */
+struct mmext_gmap_protect {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gaddr;
+	__aligned_u64 length;
+};
+
+#define MMEXT_GMAP_PROTECT _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_PROTECT)
+
+/**
+ * struct mmext_gmap_discard - MMEXT_GMAP_DISCARD: drop the parent's pages
+ * @size: sizeof(struct mmext_gmap_discard)
+ * @flags: 0
+ * @gaddr: guest address; advanced
+ * @length: bytes; counted down
+ *
+ * As MADV_DONTNEED of the parent's addresses: anonymous memory reads as zeroes
+ * after, shared memory stays what it is.  Holes, and what the parent has nothing
+ * at, are no error; what it locked stays.
+ *
+ * Errors: -EPERM; -ESRCH; -EINTR.
+ */
+struct mmext_gmap_discard {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gaddr;
+	__aligned_u64 length;
+};
+
+#define MMEXT_GMAP_DISCARD _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_DISCARD)
+
+/*
+ * MMEXT_GMAP_DIRTY takes struct mmext_dirty, with guest addresses for offsets and
+ * MMEXT_DIRTY_* bits, and says which guest pages were stored to: through a window, by
+ * write(2), and by FAULT with WRITE, NOTIFY and what else makes a store possible.  What
+ * the parent stores to its own memory is not in it.  Errors as DIRTY; -ESRCH.
+ */
+#define MMEXT_GMAP_DIRTY _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_DIRTY)
+
+/**
+ * struct mmext_gmap_age - MMEXT_GMAP_AGE: which pages were accessed
+ * @size: sizeof(struct mmext_gmap_age)
+ * @flags: 0
+ * @gaddr: guest address, a multiple of 64 pages; advanced
+ * @length: bytes; counted down
+ * @marks: pointer, advanced, to a bitmap as GET of DIRTY writes it
+ *
+ * Gives out, and clears, which pages were accessed through a window since the last
+ * call for them.
+ *
+ * Errors: -EFAULT @marks can't be written; -EINVAL; -ENOMEM; -ESRCH; -EINTR.
+ */
+struct mmext_gmap_age {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gaddr;
+	__aligned_u64 length;
+	__aligned_u64 marks;
+};
+
+#define MMEXT_GMAP_AGE _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_AGE)
+
+/* In struct mmext_gmap_event: events were lost, there was no room for them. */
+#define MMEXT_GMAP_EVENT_OVERFLOW	(1U << 0)
+/* It was an access that PROTECT did not allow. */
+#define MMEXT_GMAP_EVENT_ACCESS		(1U << 1)
+
+/**
+ * struct mmext_gmap_event - what read(2) of an event descriptor gives
+ * @gaddr: guest address of a page that was armed; 0 with OVERFLOW
+ * @flags: MMEXT_GMAP_EVENT_* bits
+ * @lost: with OVERFLOW, how many; they were before this element
+ */
+struct mmext_gmap_event {
+	__aligned_u64 gaddr;
+	__u32 flags;
+	__u32 lost;
+};
+
+/**
+ * struct mmext_gmap_events - MMEXT_GMAP_EVENTS: a descriptor to read events from
+ * @size: sizeof(struct mmext_gmap_events)
+ * @flags: 0
+ * @nr: events that it has room for, 1 to 65536; 0: 1024
+ * @out_fd: the descriptor, close-on-exec
+ *
+ * read(2) gives whole elements of struct mmext_gmap_event, as many as there are and
+ * fit, and waits for one unless O_NONBLOCK is set (-EAGAIN); poll(2) says when there
+ * are.  Each such descriptor gets every event of the space from then on.  When the
+ * parent has gone and all is read, read(2) gives 0 and poll(2) POLLHUP.
+ *
+ * Errors: -EINVAL @nr; -EMFILE, -ENFILE; -ENOMEM; -ESRCH.
+ */
+struct mmext_gmap_events {
+	__u32 size;
+	__u32 flags;
+	__u32 nr;
+	__s32 out_fd;
+};
+
+#define MMEXT_GMAP_EVENTS _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_EVENTS)
+
+/**
+ * struct mmext_gmap_stat - MMEXT_GMAP_STAT: what a space is and has done
+ * @size: sizeof(struct mmext_gmap_stat)
+ * @flags: 0
+ * @out_limit: the highest guest address
+ * @out_segments: that are mapped
+ * @out_linked: and linked
+ * @out_armed: pages armed by NOTIFY or PROTECT
+ * @out_records: 2 MiB blocks of windows that have entries
+ * @out_inserted: entries put into windows
+ * @out_cleared: and taken out
+ * @out_faults: faults of windows, and pages of FAULT
+ * @out_retries: insertions given up because the parent changed meanwhile
+ * @out_events: that there were
+ * @out_notified: calls of the MMU notifier that found something of this space
+ * @out_segment_shift: log2 of the bytes of a segment
+ * @out_flags: MMEXT_GMAP_CREATE_* bits
+ *
+ * Errors: -ESRCH.
+ */
+struct mmext_gmap_stat {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 out_limit;
+	__aligned_u64 out_segments;
+	__aligned_u64 out_linked;
+	__aligned_u64 out_armed;
+	__aligned_u64 out_records;
+	__aligned_u64 out_inserted;
+	__aligned_u64 out_cleared;
+	__aligned_u64 out_faults;
+	__aligned_u64 out_retries;
+	__aligned_u64 out_events;
+	__aligned_u64 out_notified;
+	__u32 out_segment_shift;
+	__u32 out_flags;
+};
+
+#define MMEXT_GMAP_STAT _IO(MMEXT_TYPE, MMEXT_CMD_GMAP_STAT)
 
 #endif /* _UAPI_LINUX_MMEXT_H */
