@@ -61,3 +61,4 @@ compiles PIN_REMOTE_NO_VMAS \
 compiles VMA_LOCK_FAULTS 'enum fault_flag f = FAULT_FLAG_VMA_LOCK' "$@"
 compiles PAGE_INDEX 'struct page *page = NULL; page->index = 0; page->mapping = NULL' "$@"
 compiles RSS_PERCPU '(void)percpu_counter_sum(&vma->vm_mm->rss_stat[0])' "$@"
+compiles PFN_T 'pfn_t pfn = { .val = 0 }' "$@"
