@@ -85,7 +85,7 @@ void gmap_window_flush(struct mmext_gmap *g)
 {
 	if (!mmext_tlb_native() || !g->due.mm)
 		return;
-	mmext_tlb_flush(g->due.mm, g->due.start, g->due.end);
+	mmext_tlb_flush(g->due.mm, g->due.start, g->due.end, PAGE_SHIFT);
 	g->due.mm = NULL;
 }
 

@@ -67,3 +67,4 @@ compiles PAGE_INDEX 'struct page *page = NULL; page->index = 0; page->mapping = 
 compiles RSS_PERCPU '(void)percpu_counter_sum(&vma->vm_mm->rss_stat[0])' "$@"
 compiles MM_VALID_PASID '(void)mm_valid_pasid(vma->vm_mm)' "$@" -include linux/iommu.h
 compiles MM_PASID 'vma->vm_mm->pasid = 0' "$@"
+compiles PFN_T 'pfn_t pfn = { .val = 0 }' "$@"

@@ -434,6 +434,42 @@ FIXTURE_TEARDOWN(oracle)
 	close(self->twin[KERNEL].fd);
 }
 
+/* Where there is nothing of the kind, with small pages on both sides. */
+TEST_F(oracle, vmf_insert_pfn_pmd)
+{
+	int nr = MMEXT_ORACLE_BLOCK, first = BORDER;
+
+	BOTH(0, map(t, first, nr, RW, pgoff(MMEXT_ORACLE_HUGE_MODE, 0)));
+	BOTH(0, peek(at(t, first + 5)));
+	SAME(follow(t, first, first + 5));
+	BOTH(0, poke(at(t, first + 5), 1));
+	BOTH(1, peek(at(t, first + 5)));
+	SAME(follow(t, first, first + 5));
+	BOTH(-EFAULT, process_vm(t, first + 5, false));
+	/* all of it, and what is stored then */
+	BOTH(0, protect(t, first, nr, PROT_READ));
+	BOTH(-SIGSEGV, poke(at(t, first + 5), 2));
+	BOTH(0, protect(t, first, nr, PROT_NONE));
+	BOTH(-SIGSEGV, peek(at(t, first + 5)));
+	BOTH(0, protect(t, first, nr, RW));
+	BOTH(0, poke(at(t, first + 5), 2));
+	/* a part takes all of it out */
+	BOTH(0, zap(t, MMEXT_ORACLE_ZAP_VMA_PTES, first + 3, 1));
+	BOTH(2, peek(at(t, first + 5)));
+	BOTH(0, unmap_mapping(t, false, pgoff(MMEXT_ORACLE_HUGE_MODE, 7), 1));
+	BOTH(0, poke(at(t, first + 5), 3));
+	BOTH(0, protect(t, first + 8, 1, PROT_READ));
+	BOTH(3, peek(at(t, first + 5)));
+	BOTH(0, peek(at(t, first + 8)));
+	BOTH(-SIGSEGV, poke(at(t, first + 8), 3));
+	BOTH(0, protect(t, first + 8, 1, RW));
+	BOTH(0, poke(at(t, first + 8), 0));
+	BOTH(0, unmap(t, first + 16, 1));
+	BOTH(3, peek(at(t, first + 5)));
+	BOTH(0, poke(at(t, first + 5), 0));
+	BOTH(0, unmap(t, first, nr));
+}
+
 TEST_F(oracle, vm_insert_page)
 {
 	struct peer peer;

@@ -57,6 +57,27 @@ static inline int test_follow_pfn(struct vm_area_struct *vma,
 #endif
 }
 
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+#include <linux/huge_mm.h>
+
+/* 6.16 took pfn_t away */
+static inline vm_fault_t test_vmf_insert_pfn_pmd(struct vm_fault *vmf,
+						 unsigned long pfn, bool write)
+{
+#ifdef MMEXT_HAVE_PFN_T
+	return vmf_insert_pfn_pmd(vmf, pfn_to_pfn_t(pfn), write);
+#else
+	return vmf_insert_pfn_pmd(vmf, pfn, write);
+#endif
+}
+#else
+static inline vm_fault_t test_vmf_insert_pfn_pmd(struct vm_fault *vmf,
+						 unsigned long pfn, bool write)
+{
+	return VM_FAULT_FALLBACK;
+}
+#endif
+
 /* A counter of the current process, with what is not added to it yet. */
 static inline long test_rss(int type)
 {

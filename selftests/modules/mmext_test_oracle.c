@@ -16,9 +16,11 @@
 #include "mmext_test_compat.h"
 #include "mmext_test_oracle.h"
 
-#define ORDER	8
+#define ORDER		8
+#define BLOCK_ORDER	9
 
 static struct page *pages;
+static struct page *block;
 static struct mmext_mapping mapping;
 
 /**
@@ -31,6 +33,7 @@ static struct mmext_mapping mapping;
  * @insert_pfn: vmf_insert_pfn()
  * @insert_pfn_prot: vmf_insert_pfn_prot()
  * @insert_checked: the same from a fault, as a driver would do it
+ * @insert_huge: vmf_insert_pfn_pmd()
  * @finish_mkwrite: what pfn_mkwrite does
  * @finish_page_mkwrite: what page_mkwrite does
  * @insert_page: vm_insert_page()
@@ -57,6 +60,8 @@ struct side {
 				      pgprot_t prot);
 	vm_fault_t (*insert_checked)(struct vm_fault *vmf, unsigned long pfn,
 				     pgprot_t prot);
+	vm_fault_t (*insert_huge)(struct vm_fault *vmf, unsigned long pfn,
+				  bool write);
 	vm_fault_t (*finish_mkwrite)(struct vm_fault *vmf);
 	vm_fault_t (*finish_page_mkwrite)(struct vm_fault *vmf);
 	int (*insert_page)(struct vm_area_struct *vma, unsigned long addr,
@@ -121,9 +126,26 @@ static vm_fault_t oracle_fault(struct vm_fault *vmf)
 	case MMEXT_ORACLE_FAULT_CHECKED:
 		return s->insert_checked(vmf, pfn,
 					 oracle_prot(vma, MMEXT_ORACLE_WRITE));
+	case MMEXT_ORACLE_HUGE_MODE:
+		return s->insert_pfn(vma, vmf->address, page_to_pfn(block) +
+				     vmf->pgoff % MMEXT_ORACLE_BLOCK);
 	default:
 		return VM_FAULT_SIGBUS;
 	}
+}
+
+static vm_fault_t __maybe_unused oracle_huge_fault(struct vm_fault *vmf,
+						   unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long addr = vmf->address & PMD_MASK;
+
+	if (vmf->pgoff / MMEXT_ORACLE_MODE != MMEXT_ORACLE_HUGE_MODE ||
+	    1 << order != MMEXT_ORACLE_BLOCK || addr < vma->vm_start ||
+	    addr + PMD_SIZE > vma->vm_end)
+		return VM_FAULT_FALLBACK;
+	return vma_side(vma)->insert_huge(vmf, page_to_pfn(block),
+					  vmf->flags & FAULT_FLAG_WRITE);
 }
 
 static vm_fault_t oracle_pfn_mkwrite(struct vm_fault *vmf)
@@ -146,6 +168,7 @@ static vm_fault_t oracle_page_mkwrite(struct vm_fault *vmf)
 static const struct vm_operations_struct engine_vm_ops = {
 	MMEXT_VM_OPS,
 	.fault = oracle_fault,
+	COMPAT_HUGE_FAULT(oracle_huge_fault)
 	.pfn_mkwrite = oracle_pfn_mkwrite,
 	.page_mkwrite = oracle_page_mkwrite,
 };
@@ -157,7 +180,23 @@ static int engine_vma_init_pages(struct vm_area_struct *vma)
 
 static int engine_vma_init(struct vm_area_struct *vma)
 {
-	return mmext_vma_init(vma, &mapping);
+	int err = mmext_vma_init(vma, &mapping);
+
+	if (!err)
+		mmext_vma_allow_huge(vma);
+	return err;
+}
+
+static vm_fault_t engine_insert_huge(struct vm_fault *vmf, unsigned long pfn,
+				     bool write)
+{
+	unsigned long seq;
+
+	if (!mmext_read_begin(&mapping, &seq))
+		return VM_FAULT_NOPAGE;
+	return mmext_fault_insert_pfn_huge(vmf, pfn,
+					   mmext_vma_prot(vmf->vma, write),
+					   seq) ?: VM_FAULT_NOPAGE;
 }
 
 static vm_fault_t engine_insert_checked(struct vm_fault *vmf, unsigned long pfn,
@@ -208,6 +247,7 @@ static struct side engine = {
 	.insert_pfn = mmext_vmf_insert_pfn,
 	.insert_pfn_prot = mmext_vmf_insert_pfn_prot,
 	.insert_checked = engine_insert_checked,
+	.insert_huge = engine_insert_huge,
 	.finish_mkwrite = engine_finish_mkwrite,
 	.finish_page_mkwrite = engine_finish_mkwrite,
 	.insert_page = mmext_vm_insert_page,
@@ -225,6 +265,7 @@ static struct side engine = {
 /* The kernel's side: what a driver does that has nothing else */
 static const struct vm_operations_struct kernel_vm_ops = {
 	.fault = oracle_fault,
+	COMPAT_HUGE_FAULT(oracle_huge_fault)
 	.pfn_mkwrite = oracle_pfn_mkwrite,
 	.page_mkwrite = oracle_page_mkwrite,
 };
@@ -245,6 +286,8 @@ static vm_fault_t kernel_finish_page_mkwrite(struct vm_fault *vmf)
 static int kernel_vma_init(struct vm_area_struct *vma)
 {
 	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	if (mmext_huge_possible())
+		vm_flags_set(vma, VM_HUGEPAGE);
 	return 0;
 }
 
@@ -317,6 +360,7 @@ static struct side kernel = {
 	.insert_pfn = vmf_insert_pfn,
 	.insert_pfn_prot = vmf_insert_pfn_prot,
 	.insert_checked = kernel_insert_checked,
+	.insert_huge = test_vmf_insert_pfn_pmd,
 	.finish_mkwrite = kernel_finish_mkwrite,
 	.finish_page_mkwrite = kernel_finish_page_mkwrite,
 	.insert_page = vm_insert_page,
@@ -636,6 +680,7 @@ static void free_pages_of_ours(void)
 
 	for (i = 0; i < MMEXT_ORACLE_PAGES; i++)
 		__free_page(pages + i);
+	__free_pages(block, BLOCK_ORDER);
 }
 
 static int __init oracle_init(void)
@@ -644,9 +689,15 @@ static int __init oracle_init(void)
 	int err;
 
 	BUILD_BUG_ON(MMEXT_ORACLE_PAGES != 1 << ORDER);
+	BUILD_BUG_ON(MMEXT_ORACLE_BLOCK != 1 << BLOCK_ORDER);
 	pages = alloc_pages(GFP_KERNEL | __GFP_ZERO, ORDER);
 	if (!pages)
 		return -ENOMEM;
+	block = alloc_pages(GFP_KERNEL | __GFP_ZERO, BLOCK_ORDER);
+	if (!block) {
+		__free_pages(pages, ORDER);
+		return -ENOMEM;
+	}
 	/* each with a reference count of its own, to see who takes one */
 	split_page(pages, ORDER);
 	for (i = 0; i < MMEXT_ORACLE_PAGES; i++)

@@ -16,6 +16,9 @@
 #define MMEXT_ORACLE_PAGES	256
 #define MMEXT_ORACLE_MODE	0x100000ULL
 
+/* Of another piece of memory, zeroed, not counted by MMEXT_ORACLE_COUNTS. */
+#define MMEXT_ORACLE_BLOCK	512
+
 enum mmext_oracle_mode {
 	/* insert_pfn(): read-only, so that the first store is pfn_mkwrite */
 	MMEXT_ORACLE_FAULT,
@@ -27,7 +30,9 @@ enum mmext_oracle_mode {
 	MMEXT_ORACLE_NO_FAULT,
 	MMEXT_ORACLE_MODES,
 	/* as NO_FAULT, for pages with references and not for frames */
-	MMEXT_ORACLE_PAGES_MODE = MMEXT_ORACLE_MODES
+	MMEXT_ORACLE_PAGES_MODE = MMEXT_ORACLE_MODES,
+	/* a block of MMEXT_ORACLE_BLOCK pages, by one entry where that can be */
+	MMEXT_ORACLE_HUGE_MODE
 };
 
 enum mmext_oracle_op {
