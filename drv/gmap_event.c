@@ -169,7 +169,6 @@ static const struct file_operations events_fops = {
 	.release = events_release,
 	.read = events_read,
 	.poll = events_poll,
-	.llseek = no_llseek,
 };
 
 /**
