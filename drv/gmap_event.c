@@ -18,6 +18,7 @@
  * @nb: who is called
  * @gmap: of which space
  * @wait: who reads and polls
+ * @reading: what is given out stays until it was
  * @lock: of what follows
  * @gone: there will be no more
  * @lost: events that there was no room for, since the last that there was
@@ -30,6 +31,7 @@ struct gmap_events {
 	struct mmext_gmap_notifier nb;
 	struct mmext_gmap *gmap;
 	wait_queue_head_t wait;
+	struct mutex reading;
 	spinlock_t lock;
 	bool gone;
 	u32 lost;
@@ -81,24 +83,42 @@ static void event(struct mmext_gmap_notifier *nb, struct mmext_gmap *gmap,
 	wake_up_interruptible_poll(&ev->wait, EPOLLIN);
 }
 
-/* Returns how many there were. */
-static unsigned int take(struct gmap_events *ev, struct mmext_gmap_event *to,
+/* The oldest, which stay.  Returns how many there are. */
+static unsigned int peek(struct gmap_events *ev, struct mmext_gmap_event *to,
 			 unsigned int most)
 {
 	unsigned int n = 0;
+	u32 at;
 
 	spin_lock(&ev->lock);
-	while (n < most && ev->tail != ev->head)
-		to[n++] = ev->ring[ev->tail++ % ev->nr];
-	if (n < most && ev->lost) {
+	for (at = ev->tail; n < most && at != ev->head; at++)
+		to[n++] = ev->ring[at % ev->nr];
+	if (n < most && ev->lost)
 		to[n++] = (struct mmext_gmap_event) {
 			.flags = MMEXT_GMAP_EVENT_OVERFLOW,
 			.lost = ev->lost,
 		};
-		ev->lost = 0;
-	}
 	spin_unlock(&ev->lock);
 	return n;
+}
+
+/* They were given out. */
+static void take(struct gmap_events *ev, const struct mmext_gmap_event *taken,
+		 unsigned int n)
+{
+	const struct mmext_gmap_event *last;
+
+	spin_lock(&ev->lock);
+	if (n > ev->head - ev->tail) {
+		ev->lost -= taken[n - 1].lost;
+		ev->tail = ev->head;
+	} else if (n) {
+		ev->tail += n;
+		/* that some were lost may have become an element, of some more */
+		last = &ev->ring[(ev->tail - 1) % ev->nr];
+		ev->lost += last->lost - taken[n - 1].lost;
+	}
+	spin_unlock(&ev->lock);
 }
 
 static bool readable(struct gmap_events *ev)
@@ -113,20 +133,27 @@ static ssize_t events_read(struct file *file, char __user *buf, size_t len,
 	struct gmap_events *ev = file->private_data;
 	struct mmext_gmap_event some[16];
 	size_t done = 0;
+	unsigned long failed;
 	unsigned int n;
 
 	if (len < sizeof(*some))
 		return -EINVAL;
 
 	while (len - done >= sizeof(*some)) {
-		n = take(ev, some, min_t(size_t, ARRAY_SIZE(some),
+		if (mutex_lock_interruptible(&ev->reading))
+			return done ?: -ERESTARTSYS;
+		n = peek(ev, some, min_t(size_t, ARRAY_SIZE(some),
 					 (len - done) / sizeof(*some)));
-		if (n) {
-			if (copy_to_user(buf + done, some, n * sizeof(*some)))
-				return done ?: -EFAULT;
-			done += n * sizeof(*some);
+		failed = copy_to_user(buf + done, some, n * sizeof(*some));
+		if (!failed)
+			take(ev, some, n);
+		mutex_unlock(&ev->reading);
+		if (failed)
+			return done ?: -EFAULT;
+		done += n * sizeof(*some);
+		if (n)
 			continue;
-		}
+
 		if (done || READ_ONCE(ev->gone))
 			return done;
 		if (file->f_flags & O_NONBLOCK)
@@ -169,7 +196,6 @@ static const struct file_operations events_fops = {
 	.release = events_release,
 	.read = events_read,
 	.poll = events_poll,
-	.llseek = no_llseek,
 };
 
 /**
@@ -188,6 +214,7 @@ int gmap_events_fd(struct mmext_gmap *g, unsigned int nr)
 	if (!ev)
 		return -ENOMEM;
 	init_waitqueue_head(&ev->wait);
+	mutex_init(&ev->reading);
 	spin_lock_init(&ev->lock);
 	ev->nr = nr;
 	ev->gmap = mmext_gmap_get(g);

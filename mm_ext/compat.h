@@ -89,6 +89,9 @@ static inline pte_t pte_mkwrite_novma(pte_t pte)
 #ifdef MMEXT_HAVE_MM_VALID_PASID
 #include <linux/iommu.h>
 #define compat_mm_has_sva(mm)	mm_valid_pasid(mm)
+#elif defined(MMEXT_HAVE_PASID_VALID)
+#include <linux/ioasid.h>
+#define compat_mm_has_sva(mm)	pasid_valid((mm)->pasid)
 #elif defined(MMEXT_HAVE_MM_PASID)
 #define compat_mm_has_sva(mm)	((mm)->pasid != 0)
 #else

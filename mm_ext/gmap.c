@@ -398,8 +398,8 @@ static bool unmap_word(struct mmext_gmap *g, unsigned long gaddr)
  * @gmap: the space
  * @gaddr: guest address, of any alignment
  *
- * The segment's entries leave every window, its translation goes.  Other segments
- * that name the same memory stay as they are, linked or not.
+ * The segment's entries leave every window, its translation goes, and so do its arms,
+ * with an event each.  Other segments that name the same memory stay as they are.
  *
  * Differs from __gmap_unmap_by_gaddr(): the flush is mmext_gmap_unlock()'s.  That
  * a range is mapped, which mmext_gmap_unmap_segment() undoes, stays on record.
@@ -409,12 +409,14 @@ static bool unmap_word(struct mmext_gmap *g, unsigned long gaddr)
  */
 int __mmext_gmap_unmap_by_gaddr(struct mmext_gmap *gmap, unsigned long gaddr)
 {
-	unsigned long first = gmap_segment_first(gmap, gaddr);
+	unsigned long first = gmap_segment_first(gmap, gaddr), last;
 
 	gmap->seq++;
 	if (!unmap_word(gmap, gaddr))
 		return 0;
-	gmap_window_clear(gmap, first, gmap_segment_last(gmap, gaddr));
+	last = gmap_segment_last(gmap, gaddr);
+	gmap_fire_range(gmap, first, last);
+	gmap_window_clear(gmap, first, last);
 	return 1;
 }
 EXPORT_SYMBOL_GPL(__mmext_gmap_unmap_by_gaddr);

@@ -66,5 +66,6 @@ compiles VMA_LOCK_FAULTS 'enum fault_flag f = FAULT_FLAG_VMA_LOCK' "$@"
 compiles PAGE_INDEX 'struct page *page = NULL; page->index = 0; page->mapping = NULL' "$@"
 compiles RSS_PERCPU '(void)percpu_counter_sum(&vma->vm_mm->rss_stat[0])' "$@"
 compiles MM_VALID_PASID '(void)mm_valid_pasid(vma->vm_mm)' "$@" -include linux/iommu.h
+compiles PASID_VALID '(void)pasid_valid(vma->vm_mm->pasid)' "$@" -include linux/ioasid.h
 compiles MM_PASID 'vma->vm_mm->pasid = 0' "$@"
 compiles PFN_T 'pfn_t pfn = { .val = 0 }' "$@"

@@ -524,7 +524,7 @@ TEST_F_TIMEOUT(window, hole_punched_in_the_parents_file, 120)
 
 	NEED();
 	if (self->kind == HOST_ANON)
-		return;
+		SKIP(return, "not of such memory");
 	CHECK_BEGIN();
 	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		n = i * 37 % (PAGES - 16);
@@ -547,7 +547,7 @@ TEST_F_TIMEOUT(window, truncate_of_the_parents_file, 120)
 
 	NEED();
 	if (self->kind != HOST_SHARED)
-		return;
+		SKIP(return, "not of such memory");
 	CHECK_BEGIN();
 	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		checker_hold(&self->checker);
@@ -775,7 +775,7 @@ TEST_F(window, untouched_page_read_by_the_parent_and_then_written)
 
 	NEED();
 	if (self->kind != HOST_ANON)
-		return;
+		SKIP(return, "not of such memory");
 	ASSERT_EQ(0, madvise(self->host, LENGTH, MADV_DONTNEED));
 	for (n = 0; n < 32; n++) {
 		EXPECT_EQ(0, WORD(HOST(n)));
@@ -803,7 +803,7 @@ TEST_F(window, untouched_page_read_through_it_can_not_be_pinned)
 
 	NEED();
 	if (self->kind != HOST_ANON)
-		return;
+		SKIP(return, "not of such memory");
 	ASSERT_EQ(0, madvise(self->host, LENGTH, MADV_DONTNEED));
 	EXPECT_EQ(0, WORD(WINDOW(0)));
 	EXPECT_EQ(-1, process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
@@ -819,7 +819,7 @@ TEST_F_TIMEOUT(window, ksm, 180)
 
 	NEED();
 	if (self->kind == HOST_SHARED)
-		return;
+		SKIP(return, "not of such memory");
 	self->checker.loads_only = true;
 	if (madvise(self->host, LENGTH, MADV_MERGEABLE))
 		SKIP(return, "no KSM in this kernel");
@@ -898,7 +898,7 @@ TEST_F_TIMEOUT(window, huge_pages_made_and_split, 180)
 
 	NEED();
 	if (self->kind == HOST_PRIVATE)
-		return;
+		SKIP(return, "not of such memory");
 	thp_allow();
 	madvise(self->host, LENGTH, MADV_HUGEPAGE);
 	CHECK_BEGIN();
@@ -929,7 +929,7 @@ TEST_F_TIMEOUT(window, huge_pages_from_the_first_fault_on, 180)
 
 	NEED();
 	if (self->kind != HOST_ANON)
-		return;
+		SKIP(return, "not of such memory");
 	thp_allow();
 	CHECK_BEGIN();
 	for (i = 0; i < 20; i++) {
@@ -1301,7 +1301,7 @@ TEST_F(window, o_direct_into_a_window_is_efault)
 
 	NEED();
 	if (self->kind != HOST_SHARED)
-		return;
+		SKIP(return, "not of such memory");
 	ASSERT_TRUE(disk_mount(dir, image));
 	fd = open("/tmp/mmext-gmap-disk/file", O_CREAT | O_RDWR | O_DIRECT,
 		  0600);
@@ -1423,7 +1423,7 @@ TEST_F(window, discard_leaves_what_is_locked)
 {
 	NEED();
 	if (self->kind != HOST_ANON)
-		return;
+		SKIP(return, "not of such memory");
 	ASSERT_EQ(0, mlock(HOST(4), 2 * page_size));
 	EXPECT_EQ(0, gmap_discard(self->fd, GUEST, 16 * page_size));
 	EXPECT_EQ(5, WORD(WINDOW(4)));
@@ -2333,7 +2333,7 @@ TEST_F_TIMEOUT(window, userfaultfd_parent, 120)
 
 	NEED();
 	if (self->kind == HOST_PRIVATE)
-		return;
+		SKIP(return, "not of such memory");
 	b.source = host_alloc(page_size);
 	b.fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	ASSERT_GE(b.fd, 0);
@@ -2405,7 +2405,7 @@ TEST_F_TIMEOUT(window, kvm_on_a_window_is_refused, 120)
 
 	NEED();
 	if (self->kind != HOST_SHARED)
-		return;
+		SKIP(return, "not of such memory");
 	shell("modprobe -q kvm_amd; modprobe -q kvm_intel");
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm < 0)
