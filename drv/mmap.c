@@ -306,7 +306,7 @@ static vm_fault_t fault_block_locked(struct vm_fault *vmf, struct region *r,
 
 /*
  * The core calls this where there is nothing yet, and for a store where there is a
- * leaf that is read-only; then vmf->orig_pmd is that.
+ * leaf that is read-only; then compat_orig_pmd() is that.
  */
 static vm_fault_t __maybe_unused region_huge_fault(struct vm_fault *vmf,
 						   unsigned int order)
@@ -314,7 +314,7 @@ static vm_fault_t __maybe_unused region_huge_fault(struct vm_fault *vmf,
 	pgoff_t first = round_down(vmf->pgoff, MMEXT_HUGE_PAGES);
 	struct vm_area_struct *vma = vmf->vma;
 	struct region *r = vma_region(vma);
-	bool none = pmd_none(vmf->orig_pmd);
+	bool none = pmd_none(compat_orig_pmd(vmf));
 	vm_fault_t ret = 0;
 	unsigned long seq;
 

@@ -230,9 +230,11 @@ static inline pud_t *compat_pud_offset(p4d_t *p4d, unsigned long addr)
 
 #define COMPAT_HUGE_FAULT(_fn)		.huge_fault = _fn,
 #define COMPAT_HUGE_AREA(_fn)		.get_unmapped_area = _fn,
+#define compat_orig_pmd(vmf)		((vmf)->orig_pmd)
 #else
 #define COMPAT_HUGE_FAULT(_fn)
 #define COMPAT_HUGE_AREA(_fn)
+#define compat_orig_pmd(vmf)		__pmd(0)
 #endif
 
 /* x86 has the memory type's bits of a leaf in another place */

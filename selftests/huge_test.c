@@ -1165,6 +1165,7 @@ TEST_F_TIMEOUT(huge, faults_against_zaps, TIMEOUT)
 	};
 	struct rounds rounds = rounds_begin(4000);
 	__u32 state = 88172645U;
+	bool go_on = true;
 	pthread_t thread;
 	size_t page;
 	int i, ret;
@@ -1173,7 +1174,8 @@ TEST_F_TIMEOUT(huge, faults_against_zaps, TIMEOUT)
 	fill(self->addr, LENGTH, 1);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, zapping, &s));
 	wait_for(&s.running, 1);
-	for (i = 0; rounds_go_on(&rounds, i); i++) {
+	for (i = 0; go_on || load(&s.turns) < 4; i++) {
+		go_on = go_on && rounds_go_on(&rounds, i);
 		page = next_random(&state) % (LENGTH / page_size);
 		ASSERT_EQ((__u8)(1 + page), peek(self->addr +
 						 page * page_size));
@@ -1188,10 +1190,9 @@ TEST_F_TIMEOUT(huge, faults_against_zaps, TIMEOUT)
 	store(&s.end, 1);
 	EXPECT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_EQ(0, s.stale);
-	EXPECT_GT(s.turns, 2);
 	EXPECT_EQ(-1, filled_not(self->addr, LENGTH, 1));
 	if (self->huge)
-		EXPECT_GT(region_stat(self->fd, "huge"), NR_BLOCKS);
+		EXPECT_GE(region_stat(self->fd, "huge"), NR_BLOCKS);
 }
 
 /* Two that populate and fault the same blocks for the first time. */
