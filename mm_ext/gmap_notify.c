@@ -657,6 +657,8 @@ static void end(struct mmu_notifier *mn, const struct mmu_notifier_range *r)
 		if (!gmap_busy_has(&g->busy, r))
 			continue;
 		spin_lock(&g->lock);
+		/* who looked after the start, and before the change, knows nothing */
+		g->seq++;
 		gmap_busy_del(&g->busy, r);
 		spin_unlock(&g->lock);
 	}

@@ -975,7 +975,9 @@ TEST_F_TIMEOUT(window, swap_out_and_in, 180)
 	CHECK_END();
 	/* without anyone in the way: all of it, in by loads and by stores */
 	madvise(self->host, LENGTH, MADV_PAGEOUT);
-	EXPECT_LT(0, pages_swapped(self->host, LENGTH) + swapped);
+	/* what is shared has no entry that says so */
+	if (self->kind != HOST_SHARED)
+		EXPECT_LT(0, pages_swapped(self->host, LENGTH) + swapped);
 	EXPECT_EQ(-1, numbered_not(self->window, LENGTH, 0));
 	madvise(self->host, LENGTH, MADV_PAGEOUT);
 	for (i = 0; i < (int)PAGES; i++)
@@ -1130,7 +1132,8 @@ TEST_F_TIMEOUT(window, mremap_of_a_part_of_the_window, 120)
 	NEED();
 	ASSERT_NE(NULL, place);
 	for (i = 0; rounds_go_on(&rounds, i); i++) {
-		n = i * 53 % (PAGES - 64);
+		/* each a VMA of its own from then on: those of a window never merge */
+		n = i * 5 % (PAGES / 64) * 64;
 		to = place + i % 300 * page_size;
 		WORD(WINDOW(n)) = i;
 		ASSERT_EQ(to, mremap(WINDOW(n), length, length,
@@ -1292,7 +1295,7 @@ TEST_F(window, process_vm_readv_and_o_direct_are_refused)
 	EXPECT_EQ(1, *(__u32 *)buffer);
 }
 
-TEST_F(window, o_direct_into_a_window_is_efault)
+TEST_F(window, o_direct_into_a_window_is_refused)
 {
 	const char *dir = "/tmp/mmext-gmap-disk", *image = "/tmp/mmext-gmap-img";
 	char *buffer = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
@@ -1308,13 +1311,14 @@ TEST_F(window, o_direct_into_a_window_is_efault)
 	ASSERT_GE(fd, 0);
 	memset(buffer, 'd', page_size);
 	ASSERT_EQ(page_size, pwrite(fd, buffer, page_size, 0));
+	/* the kernel's word for an entry without a page, if there is one, is EEXIST */
 	EXPECT_EQ(-1, pread(fd, self->window, page_size, 0));
-	EXPECT_EQ(EFAULT, errno);
+	EXPECT_TRUE(errno == EFAULT || errno == EEXIST);
 	EXPECT_EQ(0, poke(self->window, 1));
 	EXPECT_EQ(-1, pread(fd, self->window, page_size, 0));
-	EXPECT_EQ(EFAULT, errno);
+	EXPECT_TRUE(errno == EFAULT || errno == EEXIST);
 	EXPECT_EQ(-1, pwrite(fd, self->window, page_size, 0));
-	EXPECT_EQ(EFAULT, errno);
+	EXPECT_TRUE(errno == EFAULT || errno == EEXIST);
 	EXPECT_EQ(-1, numbered_not(self->window, LENGTH, 0));
 	/* the parent's own address will do, and the window shows what came */
 	EXPECT_EQ(page_size, pread(fd, self->host, page_size, 0));

@@ -492,15 +492,18 @@ static inline int runner_start(struct runner *r)
 {
 	struct runner_msg msg;
 	int socks[2];
+	pid_t pid;
 	long ret;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, socks))
 		return -errno;
-	r->pid = fork();
-	if (r->pid < 0)
+	/* *r may be in memory that both have */
+	pid = fork();
+	if (pid < 0)
 		return -errno;
-	if (r->pid) {
+	if (pid) {
 		close(socks[1]);
+		r->pid = pid;
 		r->sock = socks[0];
 		return 0;
 	}

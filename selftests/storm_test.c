@@ -1166,7 +1166,7 @@ static void holder_main(int nr, __u32 seed)
 	char *window = WINDOW_AT + nr * 4 * LENGTH, *part;
 	char *away = AWAY_AT + nr * 4 * LENGTH;
 	int epoch = load(&arena->epoch);
-	size_t length = 16 * page_size;
+	size_t length;
 	struct looker l = {
 		.nr = 1,
 		.seed = seed | 1,
@@ -1190,6 +1190,7 @@ static void holder_main(int nr, __u32 seed)
 	while (!load(&arena->stop) && load(&arena->epoch) == epoch) {
 		for (i = 0; i < 200; i++)
 			look(&l);
+		length = 16 * page_size;
 		part = window + rnd(&l.seed, LENGTH / page_size - 16) *
 				page_size;
 		switch (rnd(&l.seed, 8)) {
@@ -1207,6 +1208,8 @@ static void holder_main(int nr, __u32 seed)
 			did(FAR_MUNMAP);
 			break;
 		case 3:
+			/* in one VMA, which those of a window never become again */
+			length = page_size;
 			if (mremap(part, length, length, MREMAP_MAYMOVE |
 				   MREMAP_FIXED, away) != away)
 				break;
