@@ -361,7 +361,7 @@ static void *write_on(void *arg)
 
 TEST_F_TIMEOUT(log, loses_no_store_of_a_writer, 120)
 {
-	struct rounds rounds = rounds_begin(500);
+	struct rounds rounds = gmap_rounds(500);
 	struct writer w = { .nr = 128 };
 	__u32 copy[128];
 	pthread_t thread;

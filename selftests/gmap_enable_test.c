@@ -414,7 +414,7 @@ static void set_current(struct reader *r, int device, int *spaces, int space)
 
 TEST_F_TIMEOUT(current, is_switched_and_disabled_under_a_reader, 120)
 {
-	struct rounds rounds = rounds_begin(2000);
+	struct rounds rounds = gmap_rounds(2000);
 	struct reader r = { .window = self->window, .current = -1 };
 	pthread_t thread;
 	int i;

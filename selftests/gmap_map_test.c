@@ -588,7 +588,7 @@ TEST_F_TIMEOUT(space, __gmap_translate, 120)
 		.first = to_u64(HOST(0)),
 		.second = to_u64(HOST(8)),
 	};
-	struct rounds rounds = rounds_begin(20000);
+	struct rounds rounds = gmap_rounds(20000);
 	pthread_t thread;
 	int i;
 

@@ -375,7 +375,7 @@ static void *watcher_thread(void *arg)
 
 TEST_F_TIMEOUT(notify, is_told_before_the_change, 120)
 {
-	struct rounds rounds = rounds_begin(300);
+	struct rounds rounds = gmap_rounds(300);
 	char *host = host_alloc(SEGMENT);
 	struct watcher w = { .addr = host, .events = self->events };
 	pthread_t thread;
@@ -424,7 +424,7 @@ static void *change_on(void *arg)
 
 TEST_F_TIMEOUT(notify, armed_while_it_changes_is_told_of, 120)
 {
-	struct rounds rounds = rounds_begin(1000);
+	struct rounds rounds = gmap_rounds(1000);
 	struct changer c = { .addr = self->host };
 	struct mmext_gmap_event events[16];
 	unsigned long changes;
@@ -505,7 +505,7 @@ static void *register_on(void *arg)
 
 TEST_F_TIMEOUT(notify, gmap_unregister_ipte_notifier, 120)
 {
-	struct rounds rounds = rounds_begin(3000);
+	struct rounds rounds = gmap_rounds(3000);
 	struct registrar r = { .fd = self->fd };
 	unsigned long mine = 0;
 	pthread_t thread;
@@ -832,7 +832,7 @@ static void *storer_thread(void *arg)
 
 TEST_F_TIMEOUT(notify, protect_is_told_once_by_two_threads, 120)
 {
-	struct rounds rounds = rounds_begin(300);
+	struct rounds rounds = gmap_rounds(300);
 	struct storer s = { 0 };
 	pthread_t thread;
 	int i, n;

@@ -166,6 +166,9 @@ TEST_F(window, two_windows_and_two_names_are_one_memory)
 	WORD(other + 4 * page_size) = 78;
 	EXPECT_EQ(78, WORD(WINDOW(4)));
 	EXPECT_EQ(78, WORD(HOST(4)));
+	ASSERT_EQ(0, mprotect(HOST(9), page_size, PROT_NONE));
+	EXPECT_EQ(-SIGBUS, peek(WINDOW(9)));
+	EXPECT_EQ(-SIGBUS, peek(other + 9 * page_size));
 	ASSERT_EQ(0, gmap_unmap(self->fd, 2 * GIB, SEGMENT));
 	EXPECT_EQ(-SIGBUS, peek(other));
 	EXPECT_EQ(77, WORD(WINDOW(3)));
@@ -328,7 +331,7 @@ static void *map_on(void *arg)
 
 TEST_F_TIMEOUT(window, map_racing_a_fault_leaves_what_was_mapped_last, 120)
 {
-	struct rounds rounds = rounds_begin(3000);
+	struct rounds rounds = gmap_rounds(3000);
 	struct mapper m = { .fd = self->fd };
 	pthread_t thread;
 	__u32 seen, i, page;
@@ -361,7 +364,7 @@ TEST_F_TIMEOUT(window, map_racing_a_fault_leaves_what_was_mapped_last, 120)
 
 TEST_F_TIMEOUT(window, munmap_and_mmap_of_the_parent, 120)
 {
-	struct rounds rounds = rounds_begin(300);
+	struct rounds rounds = gmap_rounds(300);
 	size_t length = SEGMENT / 2;
 	int i, n;
 
@@ -387,7 +390,7 @@ TEST_F_TIMEOUT(window, munmap_and_mmap_of_the_parent, 120)
 
 TEST_F_TIMEOUT(window, mmap_over_the_parent, 120)
 {
-	struct rounds rounds = rounds_begin(300);
+	struct rounds rounds = gmap_rounds(300);
 	int i, n;
 
 	NEED();
@@ -408,7 +411,7 @@ TEST_F_TIMEOUT(window, mmap_over_the_parent, 120)
 
 TEST_F_TIMEOUT(window, mremap_of_the_parent, 120)
 {
-	struct rounds rounds = rounds_begin(300);
+	struct rounds rounds = gmap_rounds(300);
 	char *away = place_alloc(TABLE);
 	int i, n;
 
@@ -437,7 +440,7 @@ TEST_F_TIMEOUT(window, mremap_of_the_parent, 120)
 /* The pages of two places change places by way of a third. */
 TEST_F_TIMEOUT(window, mremap_of_the_parent_within_what_the_window_shows, 120)
 {
-	struct rounds rounds = rounds_begin(200);
+	struct rounds rounds = gmap_rounds(200);
 	char *away = place_alloc(64 * page_size);
 	size_t length = 32 * page_size;
 	__u32 a, b;
@@ -467,7 +470,7 @@ TEST_F_TIMEOUT(window, mremap_of_the_parent_within_what_the_window_shows, 120)
 
 TEST_F_TIMEOUT(window, mprotect_of_the_parent, 120)
 {
-	struct rounds rounds = rounds_begin(500);
+	struct rounds rounds = gmap_rounds(500);
 	int i, n;
 
 	NEED();
@@ -490,7 +493,7 @@ TEST_F_TIMEOUT(window, mprotect_of_the_parent, 120)
 
 TEST_F_TIMEOUT(window, madvise_dontneed_of_the_parent, 120)
 {
-	struct rounds rounds = rounds_begin(500);
+	struct rounds rounds = gmap_rounds(500);
 	int i, n;
 
 	NEED();
@@ -519,7 +522,7 @@ TEST_F_TIMEOUT(window, madvise_dontneed_of_the_parent, 120)
 
 TEST_F_TIMEOUT(window, hole_punched_in_the_parents_file, 120)
 {
-	struct rounds rounds = rounds_begin(200);
+	struct rounds rounds = gmap_rounds(200);
 	int i, n;
 
 	NEED();
@@ -542,7 +545,7 @@ TEST_F_TIMEOUT(window, hole_punched_in_the_parents_file, 120)
 
 TEST_F_TIMEOUT(window, truncate_of_the_parents_file, 120)
 {
-	struct rounds rounds = rounds_begin(100);
+	struct rounds rounds = gmap_rounds(100);
 	int i;
 
 	NEED();
@@ -568,7 +571,7 @@ TEST_F_TIMEOUT(window, truncate_of_the_parents_file, 120)
 /* What is stored through the window after a fork is not seen by the child. */
 TEST_F_TIMEOUT(window, fork_and_stores_that_break_cow, 120)
 {
-	struct rounds rounds = rounds_begin(60);
+	struct rounds rounds = gmap_rounds(60);
 	int *told = shared_alloc(page_size);
 	bool own = self->kind != HOST_SHARED;
 	pid_t pid;
@@ -658,7 +661,7 @@ static void *zap_on(void *arg)
 
 TEST_F_TIMEOUT(window, two_invalidators_of_one_page, 120)
 {
-	struct rounds rounds = rounds_begin(400);
+	struct rounds rounds = gmap_rounds(400);
 	struct zapper z = { .addr = HOST(8), .length = 4 * page_size };
 	__u32 random = 88172645U;
 	pthread_t thread;
@@ -722,7 +725,7 @@ static void *twin_thread(void *arg)
 
 TEST_F_TIMEOUT(window, two_threads_on_one_guest_page, 120)
 {
-	struct rounds rounds = rounds_begin(300);
+	struct rounds rounds = gmap_rounds(300);
 	struct twin t = { .window = self->window };
 	volatile __u32 *word;
 	pthread_t thread;
@@ -1070,7 +1073,7 @@ TEST_F_TIMEOUT(window, further_notifiers_registered_meanwhile, 180)
 
 TEST_F_TIMEOUT(window, madvise_of_the_window_takes_no_byte, 120)
 {
-	struct rounds rounds = rounds_begin(500);
+	struct rounds rounds = gmap_rounds(500);
 	int i;
 
 	NEED();
@@ -1089,7 +1092,7 @@ TEST_F_TIMEOUT(window, madvise_of_the_window_takes_no_byte, 120)
 TEST_F_TIMEOUT(window, mremap_of_the_window, 120)
 {
 	char *places[2] = { self->window, place_alloc(LENGTH) };
-	struct rounds rounds = rounds_begin(200);
+	struct rounds rounds = gmap_rounds(200);
 	int i;
 
 	NEED();
@@ -1124,7 +1127,7 @@ TEST_F_TIMEOUT(window, mremap_of_the_window, 120)
 TEST_F_TIMEOUT(window, mremap_of_a_part_of_the_window, 120)
 {
 	char *place = place_alloc(2 * LENGTH);
-	struct rounds rounds = rounds_begin(100);
+	struct rounds rounds = gmap_rounds(100);
 	size_t length = 64 * page_size;
 	int i, n;
 	char *to;
@@ -1163,7 +1166,7 @@ TEST_F(window, can_not_grow)
 
 TEST_F_TIMEOUT(window, munmap_of_a_part_of_the_window, 120)
 {
-	struct rounds rounds = rounds_begin(200);
+	struct rounds rounds = gmap_rounds(200);
 	int i, n;
 
 	NEED();
@@ -1189,7 +1192,7 @@ TEST_F_TIMEOUT(window, munmap_of_a_part_of_the_window, 120)
 
 TEST_F_TIMEOUT(window, mprotect_of_the_window, 120)
 {
-	struct rounds rounds = rounds_begin(300);
+	struct rounds rounds = gmap_rounds(300);
 	int i, n;
 
 	NEED();
@@ -1494,7 +1497,7 @@ TEST_F_TIMEOUT(window, of_another_process_follows_the_parents_memory, 180)
 {
 	struct far *f = shared_alloc(sizeof(*f));
 	struct far_word *w = shared_alloc(sizeof(*w));
-	struct rounds rounds = rounds_begin(100);
+	struct rounds rounds = gmap_rounds(100);
 	struct runner other;
 	int i, n;
 
@@ -1565,7 +1568,7 @@ static long run_read_on(int sock __unused, void *arg)
 TEST_F_TIMEOUT(window, holder_is_killed, 120)
 {
 	struct far *f = shared_alloc(sizeof(*f));
-	struct rounds rounds = rounds_begin(20);
+	struct rounds rounds = gmap_rounds(20);
 	struct runner other;
 	int i;
 
@@ -1721,7 +1724,7 @@ static void *crowd_thread(void *arg)
 
 TEST_F_TIMEOUT(owner, ends_with_faults_in_flight, 180)
 {
-	struct rounds rounds = rounds_begin(20);
+	struct rounds rounds = gmap_rounds(20);
 	struct crowd c = { .window = self->window, .nr = 64 };
 	pthread_t threads[3];
 	int i, n;
@@ -1757,7 +1760,7 @@ TEST_F_TIMEOUT(owner, ends_with_faults_in_flight, 180)
 
 TEST_F_TIMEOUT(owner, space_is_freed_with_windows_mapped_and_faults_in_flight, 180)
 {
-	struct rounds rounds = rounds_begin(100);
+	struct rounds rounds = gmap_rounds(100);
 	struct crowd c = { .window = self->window, .nr = 64 };
 	pthread_t threads[2];
 	int i, n, fd;
@@ -1954,7 +1957,7 @@ static long disk_differs(int direct, const char *host)
 
 TEST_F_TIMEOUT(file, writeback_under_a_window_loses_no_store, 180)
 {
-	struct rounds rounds = rounds_begin(50);
+	struct rounds rounds = gmap_rounds(50);
 	int i, n;
 
 	NEED();
@@ -2000,7 +2003,7 @@ TEST_F(file, loads_through_a_window_dirty_nothing)
 
 TEST_F_TIMEOUT(file, truncate_and_extend_under_a_window, 180)
 {
-	struct rounds rounds = rounds_begin(50);
+	struct rounds rounds = gmap_rounds(50);
 	int i;
 
 	NEED();
@@ -2090,7 +2093,7 @@ FIXTURE_TEARDOWN(device)
 
 TEST_F_TIMEOUT(device, as_a_parent, 180)
 {
-	struct rounds rounds = rounds_begin(200);
+	struct rounds rounds = gmap_rounds(200);
 	__u32 a, b;
 	int i, n;
 

@@ -12,6 +12,14 @@
 #define SEGMENT		MIB
 #define LIMIT		(64 * GIB - 1)
 
+/* There are many tests that go round: less time for each, see rounds_begin(). */
+static inline struct rounds gmap_rounds(int nr)
+{
+	struct rounds rounds = { .nr = nr, .end_us = now_us() + 500000 };
+
+	return rounds;
+}
+
 /* Calls: 0 or a negative errno. */
 
 static inline int gmap_create(__u64 limit, __u32 segment_shift, __u32 flags)
