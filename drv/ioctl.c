@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ioctls: one table, a row each.  The dispatcher copies the structure,
- * checks size, tail and flags, and copies it back; a handler sees the copy.
+ * The ioctls of a region, and the dispatcher: one table, a row each.  It copies the
+ * structure, checks size, tail and flags, and copies it back; a handler sees the copy.
  */
 #include <linux/capability.h>
 #include <linux/fs.h>
@@ -15,6 +15,8 @@
 #include <linux/uio.h>
 
 #include "../mm_ext/tlb.h"
+#include "gmap_file.h"
+#include "ioctl.h"
 #include "region.h"
 
 /* Pages that one step of a long call works on between looks for a signal. */
@@ -23,7 +25,7 @@
 #define ZAP_STEP_PAGES		(1UL << (30 - PAGE_SHIFT))
 
 /* [start, start + length) of a thing that ends at @end */
-static int check_range(u64 start, u64 length, u64 end)
+int check_range(u64 start, u64 length, u64 end)
 {
 	if (!PAGE_ALIGNED(start) || !PAGE_ALIGNED(length))
 		return -EINVAL;
@@ -105,8 +107,8 @@ static int lock_region(struct region *r)
  * says how many it did.  @a, and @b unless NULL, are advanced, @length counted
  * down.
  */
-static int in_steps(struct file *file, void *arg, u64 *a, u64 *b, u64 *length,
-		    long (*step)(struct file *file, void *arg, u64 pages))
+int in_steps(struct file *file, void *arg, u64 *a, u64 *b, u64 *length,
+	     long (*step)(struct file *file, void *arg, u64 pages))
 {
 	bool progress = false;
 
@@ -147,6 +149,9 @@ static int do_info(struct file *file, void *arg)
 			     MMEXT_FEATURE_NOTIFIER : 0;
 	if (COMPAT_GFP_MAPPED & __GFP_ACCOUNT)
 		info->out_features |= MMEXT_FEATURE_PAGE_CHARGED;
+	if (gmap_windows_possible())
+		info->out_features |= MMEXT_FEATURE_GMAP_WINDOW |
+				      MMEXT_FEATURE_GMAP_ANON;
 	info->out_page_sizes = PAGE_SIZE;
 	info->out_max_offset = REGION_MAX_LENGTH;
 	info->out_length = READ_ONCE(r->length);
@@ -169,7 +174,8 @@ static int do_setup(struct file *file, void *arg)
 		return -EINVAL;
 	if (s->reserved || (s->around && !region_around_valid(s->around)))
 		return -EINVAL;
-	if (s->backing > MMEXT_BACKING_PAGE || s->cache != MMEXT_CACHE_WB)
+	if (s->cache != MMEXT_CACHE_WB ||
+	    (s->backing == MMEXT_BACKING_GUEST && !gmap_windows_possible()))
 		return -EOPNOTSUPP;
 
 	return region_setup(file->private_data, s->length, s->backing,
@@ -543,14 +549,6 @@ static int do_protect(struct file *file, void *arg)
 	return in_steps(file, p, &p->offset, NULL, &p->length, protect_step);
 }
 
-/* What DIRTY's GET has found and not given out yet. */
-struct dirty_get {
-	struct mmext_dirty *d;
-	unsigned long marks[BITS_TO_LONGS(DIRTY_PAGES)];
-	struct mmext_run runs[32];
-	unsigned int nr_runs;
-};
-
 static long dirty_track_step(struct file *file, void *arg, u64 pages)
 {
 	struct region *r = file->private_data;
@@ -571,8 +569,8 @@ static long dirty_track_step(struct file *file, void *arg, u64 pages)
 }
 
 /* Of @nr pages from @first on, those that the runs there is room for cover. */
-static unsigned long find_runs(struct dirty_get *g, pgoff_t first,
-			       unsigned long nr)
+unsigned long dirty_find_runs(struct dirty_get *g, pgoff_t first,
+			      unsigned long nr)
 {
 	unsigned long bit = first % DIRTY_PAGES, begin = bit, end = bit + nr;
 	unsigned int most = min_t(u32, g->d->nr, ARRAY_SIZE(g->runs));
@@ -591,7 +589,7 @@ static unsigned long find_runs(struct dirty_get *g, pgoff_t first,
 	}
 }
 
-static int put_marks(struct dirty_get *g, pgoff_t first, unsigned long nr)
+int dirty_put_marks(struct dirty_get *g, pgoff_t first, unsigned long nr)
 {
 	struct mmext_dirty *d = g->d;
 	size_t size;
@@ -643,7 +641,7 @@ static long dirty_get_step(struct file *file, void *arg, u64 pages)
 	}
 	nr = region_dirty_peek(r, first, pages, g->marks);
 	if (d->flags & MMEXT_DIRTY_RUNS)
-		nr = find_runs(g, first, nr);
+		nr = dirty_find_runs(g, first, nr);
 	if (clear)
 		err = region_dirty_clear(r, first, nr, g->marks);
 unlock:
@@ -654,13 +652,15 @@ unlock:
 	if (err)
 		return err;
 
-	err = put_marks(g, first, nr);
+	err = dirty_put_marks(g, first, nr);
 	if (err && clear)
 		region_dirty_restore(r, first, nr, g->marks);
 	return err ?: (long)nr;
 }
 
-static int dirty_get(struct file *file, struct mmext_dirty *d)
+/* @step: gives out a part, and is told of a struct dirty_get. */
+int dirty_get(struct file *file, struct mmext_dirty *d,
+	      long (*step)(struct file *file, void *arg, u64 pages))
 {
 	struct dirty_get *g;
 	int err;
@@ -676,34 +676,43 @@ static int dirty_get(struct file *file, struct mmext_dirty *d)
 	if (!g)
 		return -ENOMEM;
 	g->d = d;
-	err = in_steps(file, g, &d->offset, NULL, &d->length, dirty_get_step);
+	err = in_steps(file, g, &d->offset, NULL, &d->length, step);
 	kfree(g);
 	return err;
+}
+
+/* What is said of the flags of DIRTY; @what: set to that of the three. */
+int dirty_check(struct file *file, const struct mmext_dirty *d, u32 *what)
+{
+	*what = d->flags & (MMEXT_DIRTY_START | MMEXT_DIRTY_STOP |
+			    MMEXT_DIRTY_GET);
+	if (d->reserved || !is_power_of_2(*what))
+		return -EINVAL;
+	if (*what != MMEXT_DIRTY_GET && *what != d->flags)
+		return -EINVAL;
+	if (d->flags & ~(MMEXT_DIRTY_GET | MMEXT_DIRTY_RUNS) &&
+	    !(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	return 0;
 }
 
 static int do_dirty(struct file *file, void *arg)
 {
 	struct region *r = file->private_data;
 	struct mmext_dirty *d = arg;
-	u32 what = d->flags & (MMEXT_DIRTY_START | MMEXT_DIRTY_STOP |
-			       MMEXT_DIRTY_GET);
+	u32 what;
 	int err;
 
-	if (d->reserved || !is_power_of_2(what))
-		return -EINVAL;
-	if (what != MMEXT_DIRTY_GET && what != d->flags)
-		return -EINVAL;
-	if (d->flags & ~(MMEXT_DIRTY_GET | MMEXT_DIRTY_RUNS) &&
-	    !(file->f_mode & FMODE_WRITE))
-		return -EBADF;
-	err = check_range(d->offset, d->length, region_end(r));
+	err = dirty_check(file, d, &what);
+	if (!err)
+		err = check_range(d->offset, d->length, region_end(r));
 	if (err)
 		return err;
 	if (r->io)
 		return -EOPNOTSUPP;
 
 	if (what == MMEXT_DIRTY_GET)
-		return dirty_get(file, d);
+		return dirty_get(file, d, dirty_get_step);
 
 	/* the whole of it, or none */
 	if (what == MMEXT_DIRTY_START &&
@@ -841,67 +850,108 @@ static int do_access(struct file *file, void *arg)
 	return 0;
 }
 
-/**
- * struct op - a row of the table
- * @cmd: the ioctl's number
- * @min: bytes of its structure as first published
- * @size: bytes of its structure now
- * @flags: those it knows
- * @write: it needs a descriptor that is open for writing
- * @shapes: the region can't be SETUP after it
- * @fn: does it; what it leaves in @arg goes back to the program
- */
-struct op {
-	unsigned int cmd;
-	u32 min;
-	u32 size;
-	u32 flags;
-	bool write;
-	bool shapes;
-	int (*fn)(struct file *file, void *arg);
-};
+static int lock_guest(struct region *r)
+{
+	if (!region_is_guest(r))
+		return -EBUSY;
+	if (down_read_killable(&r->lock))
+		return -EINTR;
+	if (!r->revoked)
+		return 0;
+	up_read(&r->lock);
+	return -ENODEV;
+}
 
-#define OP(_name, _struct, _last, _flags, _write, _shapes, _fn)		\
-	[MMEXT_CMD_##_name] = {						\
-		.cmd = MMEXT_##_name,					\
-		.min = offsetofend(struct _struct, _last),		\
-		.size = sizeof(struct _struct),				\
-		.flags = _flags,					\
-		.write = _write,					\
-		.shapes = _shapes,					\
-		.fn = _fn,						\
-	}
+static int do_enable(struct file *file, void *arg)
+{
+	struct region *r = file->private_data;
+	struct mmext_gmap_enable *e = arg;
+	int err;
+
+	if (e->reserved)
+		return -EINVAL;
+	err = lock_guest(r);
+	if (err)
+		return err;
+
+	err = gmap_enable_fd(&r->guest, e->fd);
+	up_read(&r->lock);
+	return err;
+}
+
+static int do_disable(struct file *file, void *arg)
+{
+	struct region *r = file->private_data;
+	int err = lock_guest(r);
+
+	if (err)
+		return err;
+
+	err = gmap_disable(&r->guest);
+	up_read(&r->lock);
+	return err;
+}
+
+/*
+ * What a row says beside: the region can't be SETUP after it; and it is for a region
+ * that has pages, or a physical range, of its own.
+ */
+#define SHAPES	BIT(0)
+#define OWN	BIT(1)
 
 static const struct op ops[] = {
-	OP(INFO, mmext_info, out_cache, 0, false, false, do_info),
-	OP(SETUP, mmext_setup, cache, MMEXT_SETUP_HUGE, true, false, do_setup),
-	OP(POPULATE, mmext_populate, length, MMEXT_POPULATE_WRITE, false, true,
-	   do_populate),
-	OP(REMAP, mmext_remap, length, MMEXT_REMAP_ALIAS, true, true, do_remap),
-	OP(ZAP, mmext_zap, length, MMEXT_ZAP_SPAN, false, true, do_zap),
-	OP(UNMAP, mmext_unmap, length,
-	   MMEXT_UNMAP_FREE | MMEXT_UNMAP_TO_END | MMEXT_UNMAP_EVEN_COWS,
-	   false, true, do_unmap),
-	OP(REVOKE, mmext_revoke, flags, 0, true, true, do_revoke),
-	OP(PROTECT, mmext_protect, length, MMEXT_PROTECT_READ_ONLY, true, true,
-	   do_protect),
-	OP(DIRTY, mmext_dirty, reserved,
-	   MMEXT_DIRTY_START | MMEXT_DIRTY_STOP | MMEXT_DIRTY_GET |
-	   MMEXT_DIRTY_CLEAR | MMEXT_DIRTY_RUNS, false, true, do_dirty),
-	OP(LOOKUP, mmext_lookup, entries, 0, false, true, do_lookup),
-	OP(IOMEM, mmext_iomem, reserved, 0, true, false, do_iomem),
-	OP(ACCESS, mmext_access, buffer, MMEXT_ACCESS_WRITE, false, false,
-	   do_access),
+	IOCTL_OP(INFO, mmext_info, out_cache, 0, false, 0, do_info),
+	IOCTL_OP(SETUP, mmext_setup, cache, MMEXT_SETUP_HUGE, true, 0,
+		 do_setup),
+	IOCTL_OP(POPULATE, mmext_populate, length, MMEXT_POPULATE_WRITE, false,
+		 SHAPES | OWN, do_populate),
+	IOCTL_OP(REMAP, mmext_remap, length, MMEXT_REMAP_ALIAS, true,
+		 SHAPES | OWN, do_remap),
+	IOCTL_OP(ZAP, mmext_zap, length, MMEXT_ZAP_SPAN, false, SHAPES | OWN,
+		 do_zap),
+	IOCTL_OP(UNMAP, mmext_unmap, length,
+		 MMEXT_UNMAP_FREE | MMEXT_UNMAP_TO_END | MMEXT_UNMAP_EVEN_COWS,
+		 false, SHAPES | OWN, do_unmap),
+	IOCTL_OP(REVOKE, mmext_revoke, flags, 0, true, SHAPES, do_revoke),
+	IOCTL_OP(PROTECT, mmext_protect, length, MMEXT_PROTECT_READ_ONLY, true,
+		 SHAPES | OWN, do_protect),
+	IOCTL_OP(DIRTY, mmext_dirty, reserved,
+		 MMEXT_DIRTY_START | MMEXT_DIRTY_STOP | MMEXT_DIRTY_GET |
+		 MMEXT_DIRTY_CLEAR | MMEXT_DIRTY_RUNS, false, SHAPES | OWN,
+		 do_dirty),
+	IOCTL_OP(LOOKUP, mmext_lookup, entries, 0, false, SHAPES | OWN,
+		 do_lookup),
+	IOCTL_OP(IOMEM, mmext_iomem, reserved, 0, true, 0, do_iomem),
+	IOCTL_OP(ACCESS, mmext_access, buffer, MMEXT_ACCESS_WRITE, false, 0,
+		 do_access),
+	IOCTL_OP(GMAP_CREATE, mmext_gmap_create, out_fd,
+		 MMEXT_GMAP_CREATE_EXCLUSIVE, false, 0, gmap_do_create),
+	IOCTL_OP(GMAP_ENABLE, mmext_gmap_enable, fd, 0, false, SHAPES,
+		 do_enable),
+	IOCTL_OP(GMAP_DISABLE, mmext_gmap_disable, flags, 0, false, SHAPES,
+		 do_disable),
 };
 
-/* What every structure begins with. */
-struct head {
-	u32 size;
-	u32 flags;
-};
+static int begin(struct file *file, const struct op *op)
+{
+	struct region *r = file->private_data;
+
+	return READ_ONCE(r->revoked) ? -ENODEV : 0;
+}
+
+static int checked(struct file *file, const struct op *op)
+{
+	struct region *r = file->private_data;
+
+	if (op->what & SHAPES)
+		region_shape(r);
+	if (op->what & OWN && region_is_guest(r))
+		return -EOPNOTSUPP;
+	return 0;
+}
 
 union args {
-	struct head head;
+	struct ioctl_head head;
 	struct mmext_info info;
 	struct mmext_setup setup;
 	struct mmext_populate populate;
@@ -914,24 +964,51 @@ union args {
 	struct mmext_lookup lookup;
 	struct mmext_iomem iomem;
 	struct mmext_access access;
+	struct mmext_gmap_create gmap_create;
+	struct mmext_gmap_enable gmap_enable;
+	struct mmext_gmap_disable gmap_disable;
+};
+
+static const struct op_table table = {
+	.ops = ops,
+	.nr = ARRAY_SIZE(ops),
+	.begin = begin,
+	.checked = checked,
 };
 
 long region_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	union args args;
+
+	return ioctl_dispatch(file, cmd, arg, &table, &args.head);
+}
+
+/**
+ * ioctl_dispatch - do an ioctl by a table
+ * @file: of the call
+ * @cmd: its number
+ * @arg: user address of its structure
+ * @table: the rows
+ * @head: room for the largest of their structures
+ *
+ * Return: for the program.
+ */
+long ioctl_dispatch(struct file *file, unsigned int cmd, unsigned long arg,
+		    const struct op_table *table, struct ioctl_head *head)
+{
 	void __user *uarg = (void __user *)arg;
-	struct region *r = file->private_data;
 	unsigned int nr = _IOC_NR(cmd);
 	const struct op *op;
-	union args args;
 	u32 size;
 	int err;
 
-	if (nr >= ARRAY_SIZE(ops) || !ops[nr].fn || ops[nr].cmd != cmd)
+	if (nr >= table->nr || !table->ops[nr].fn || table->ops[nr].cmd != cmd)
 		return -ENOTTY;
-	op = &ops[nr];
+	op = &table->ops[nr];
 
-	if (READ_ONCE(r->revoked))
-		return -ENODEV;
+	err = table->begin(file, op);
+	if (err)
+		return err;
 
 	if (get_user(size, (u32 __user *)uarg))
 		return -EFAULT;
@@ -939,24 +1016,25 @@ long region_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EINVAL;
 	if (size > PAGE_SIZE)
 		return -E2BIG;
-	memset(&args, 0, sizeof(args));
-	err = copy_struct_from_user(&args, op->size, uarg, size);
+	memset(head, 0, op->size);
+	err = copy_struct_from_user(head, op->size, uarg, size);
 	if (err)
 		return err;
 	/* what was checked is what counts, whatever the program wrote since */
-	args.head.size = size;
+	head->size = size;
 
-	if (args.head.flags & ~op->flags)
+	if (head->flags & ~op->flags)
 		return -EINVAL;
 	if (op->write && !(file->f_mode & FMODE_WRITE))
 		return -EBADF;
-	if (op->shapes)
-		region_shape(r);
+	err = table->checked(file, op);
+	if (err)
+		return err;
 
-	err = op->fn(file, &args);
+	err = op->fn(file, head);
 
 	/* also after an error: it says how far it came */
-	if (copy_to_user(uarg, &args, min(size, op->size)))
+	if (copy_to_user(uarg, head, min(size, op->size)))
 		return -EFAULT;
 	return err;
 }

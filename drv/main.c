@@ -71,6 +71,7 @@ static void mmext_show_fdinfo(struct seq_file *m, struct file *file)
 	static const char * const backings[] = {
 		[MMEXT_BACKING_PFN] = "pfn",
 		[MMEXT_BACKING_PAGE] = "page",
+		[MMEXT_BACKING_GUEST] = "guest",
 		[MMEXT_BACKING_IOMEM] = "iomem",
 	};
 	struct mmext_stats stats;
@@ -223,9 +224,12 @@ static int __init mmext_init(void)
 	}
 	region_limit_init();
 
-	err = region_fs_init();
+	err = mmext_gmap_init();
 	if (err)
 		return err;
+	err = region_fs_init();
+	if (err)
+		goto exit_gmap;
 
 	err = add_all_named(regions);
 	if (err)
@@ -239,24 +243,29 @@ static int __init mmext_init(void)
 remove:
 	remove_named();
 	region_fs_exit();
+exit_gmap:
+	mmext_gmap_exit();
 	return err;
 }
 
 static void __exit mmext_exit(void)
 {
 	u64 used;
-	long live, vmas;
+	long live, vmas, gmaps, records;
 
 	misc_deregister(&mmext_misc);
 	remove_named();
 	region_fs_exit();
+	mmext_gmap_exit();
 
 	live = region_live();
 	used = region_used();
 	vmas = mmext_live_vmas();
-	if (live || used || vmas)
-		pr_err("leak: %ld regions, %llu bytes of pages, %ld mappings\n",
-		       live, used, vmas);
+	gmaps = mmext_live_gmaps();
+	records = mmext_live_records();
+	if (live || used || vmas || gmaps || records)
+		pr_err("leak: %ld regions, %llu bytes of pages, %ld mappings, %ld guest spaces, %ld records\n",
+		       live, used, vmas, gmaps, records);
 	else
 		pr_info("unloaded, 0 regions, 0 pages, 0 mappings\n");
 }

@@ -9,6 +9,7 @@
 #include <linux/pagemap.h>
 
 #include "../mm_ext/engine.h"
+#include "gmap_file.h"
 #include "region.h"
 
 #ifdef MMEXT_TEST
@@ -345,6 +346,9 @@ int region_mmap(struct file *file, struct vm_area_struct *vma)
 	region_shape(r);
 	if (vma->vm_pgoff + vma_pages(vma) > region_end(r) >> PAGE_SHIFT)
 		return -EINVAL;
+
+	if (region_is_guest(r))
+		return gmap_mmap(&r->guest, vma);
 
 	if (r->io) {
 		vm_flags_set(vma, VM_IO);

@@ -20,6 +20,7 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
+#include "gmap_file.h"
 #include "region.h"
 
 #define REGION_FS_MAGIC	0x6d6d6578	/* "mmex" */
@@ -184,6 +185,7 @@ struct region *region_create(u64 length)
 	init_rwsem(&r->lock);
 	xa_init_flags(&r->pages, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&r->dirty, XA_FLAGS_ACCOUNT);
+	gmap_view_init(&r->guest);
 	r->length = length;
 	r->around = READ_ONCE(around_bytes);
 	r->shaped = length;
@@ -274,6 +276,7 @@ static void region_release(struct kref *ref)
 	if (r->io)
 		iomem_release(r->io);
 	kfree(r->io);
+	gmap_disable(&r->guest);
 	region_dirty_free(r);
 
 	iput(r->inode);
@@ -802,6 +805,11 @@ long region_unprotect(struct region *r, pgoff_t first, pgoff_t last)
 int region_revoke(struct region *r)
 {
 	int err;
+
+	if (region_is_guest(r)) {
+		WRITE_ONCE(r->revoked, true);
+		return gmap_disable(&r->guest);
+	}
 
 	mmext_invalidate_begin(&r->map);
 	settle_copies(r, 0, ULONG_MAX);

@@ -66,6 +66,7 @@ struct region_faults {
  * @inode: its mapping links the VMAs of this region and no other
  * @pages: by page index: the page; a value where there is none but a mark
  * @io: the physical range that it shows, in place of pages; set before @shaped
+ * @guest: the guest space that it shows, in place of pages
  * @dirty: the dirty log, see dirty.c; empty unless it is used
  * @length: bytes, a multiple of the page size; 0: no end
  * @backing: one of enum mmext_backing
@@ -83,6 +84,7 @@ struct region {
 	struct inode *inode;
 	struct xarray pages;
 	struct iomem *io;
+	struct mmext_gmap_view guest;
 	struct xarray dirty;
 	u64 length;
 	u32 around;
@@ -112,6 +114,12 @@ static inline pgoff_t region_index(struct vm_area_struct *vma,
 static inline bool region_has_pages(struct region *r)
 {
 	return READ_ONCE(r->backing) == MMEXT_BACKING_PAGE;
+}
+
+/* Does it show a guest space, and has nothing of its own? */
+static inline bool region_is_guest(struct region *r)
+{
+	return READ_ONCE(r->backing) == MMEXT_BACKING_GUEST;
 }
 
 /* What byte of a page an offset or address is; there is no highmem. */

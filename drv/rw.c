@@ -112,6 +112,8 @@ ssize_t region_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	if (READ_ONCE(r->revoked))
 		return -ENODEV;
 	region_shape(r);
+	if (region_is_guest(r))
+		return -EOPNOTSUPP;
 
 	return region_rw(iocb, to, read_some);
 }
@@ -123,6 +125,8 @@ ssize_t region_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (READ_ONCE(r->revoked))
 		return -ENODEV;
 	region_shape(r);
+	if (region_is_guest(r))
+		return -EOPNOTSUPP;
 
 	if (iocb->ki_flags & IOCB_APPEND) {
 		/* a region has no end of data to append to */

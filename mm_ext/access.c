@@ -67,7 +67,9 @@ static long pin_pages(struct mm_struct *mm, unsigned long addr, size_t len,
 	    !(vma->vm_flags & (VM_IO | VM_PFNMAP))) {
 		nr = min3(pages_of(addr, len), b->max,
 			  (vma->vm_end - first) >> PAGE_SHIFT);
-		nr = compat_pin_user_pages_remote(mm, first, nr, gup_flags,
+		nr = compat_pin_user_pages_remote(mm, first, nr,
+						  gup_flags &
+						  ~MMEXT_FOLL_NO_WINDOW,
 						  b->pages, &locked);
 	}
 	if (locked)
@@ -130,8 +132,9 @@ unlock:
  * Returns bytes, at least 1, or a negative error.
  */
 static int access_special(struct mm_struct *mm, unsigned long addr, void *buf,
-			  int len, bool write)
+			  int len, unsigned int gup_flags)
 {
+	bool write = gup_flags & FOLL_WRITE;
 	unsigned int fault_flags = FAULT_FLAG_REMOTE |
 				   (write ? FAULT_FLAG_WRITE : 0);
 	struct vm_area_struct *vma;
@@ -144,6 +147,8 @@ static int access_special(struct mm_struct *mm, unsigned long addr, void *buf,
 		ret = -EFAULT;
 		vma = find_vma(mm, addr);
 		if (!vma || vma->vm_start > addr)
+			break;
+		if (gup_flags & MMEXT_FOLL_NO_WINDOW && gmap_is_window(vma))
 			break;
 
 		len = min_t(unsigned long, len, vma->vm_end - addr);
@@ -165,7 +170,8 @@ static int access_special(struct mm_struct *mm, unsigned long addr, void *buf,
 
 static bool flags_known(unsigned int gup_flags)
 {
-	return !(gup_flags & ~(FOLL_WRITE | FOLL_FORCE));
+	return !(gup_flags & ~(FOLL_WRITE | FOLL_FORCE |
+			       MMEXT_FOLL_NO_WINDOW));
 }
 
 /**
@@ -209,7 +215,7 @@ int mmext_access_remote_vm(struct mm_struct *mm, unsigned long addr, void *buf,
 		nr = pin_pages(mm, addr + done, left, gup_flags, &b);
 		if (nr == -EFAULT) {
 			n = access_special(mm, addr + done, buf + done, left,
-					   write);
+					   gup_flags);
 			if (n < 0)
 				break;
 			done += n;

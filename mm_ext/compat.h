@@ -76,9 +76,41 @@ static inline pte_t pte_mkwrite_novma(pte_t pte)
 #ifdef MMEXT_HAVE_PIN_REMOTE_NO_VMAS
 #define compat_pin_user_pages_remote(mm, start, nr, flags, pages, locked) \
 	pin_user_pages_remote(mm, start, nr, flags, pages, locked)
+#define compat_get_user_pages_remote(mm, start, nr, flags, pages, locked) \
+	get_user_pages_remote(mm, start, nr, flags, pages, locked)
 #else
 #define compat_pin_user_pages_remote(mm, start, nr, flags, pages, locked) \
 	pin_user_pages_remote(mm, start, nr, flags, pages, NULL, locked)
+#define compat_get_user_pages_remote(mm, start, nr, flags, pages, locked) \
+	get_user_pages_remote(mm, start, nr, flags, pages, NULL, locked)
+#endif
+
+/* Is a device of an IOMMU walking the page tables of this mm? */
+#ifdef MMEXT_HAVE_MM_VALID_PASID
+#include <linux/iommu.h>
+#define compat_mm_has_sva(mm)	mm_valid_pasid(mm)
+#elif defined(MMEXT_HAVE_PASID_VALID)
+#include <linux/ioasid.h>
+#define compat_mm_has_sva(mm)	pasid_valid((mm)->pasid)
+#elif defined(MMEXT_HAVE_MM_PASID)
+#define compat_mm_has_sva(mm)	((mm)->pasid != 0)
+#else
+#define compat_mm_has_sva(mm)	((void)(mm), false)
+#endif
+
+/* The kernel's own zap of any mapping, as MADV_DONTNEED has it. */
+#ifdef MMEXT_HAVE_ZAP_VMA_RANGE
+#define compat_zap_any(vma, addr, size)	zap_vma_range(vma, addr, size)
+#else
+#define compat_zap_any(vma, addr, size)	compat_zap_mixedmap(vma, addr, size)
+#endif
+
+/* 6.6 has shadow stacks, 6.10 sealed mappings */
+#ifndef VM_SHADOW_STACK
+#define VM_SHADOW_STACK	VM_NONE
+#endif
+#ifndef VM_SEALED
+#define VM_SEALED	VM_NONE
 #endif
 
 /* an iov_iter of one range of user space; @iov has to live as long */

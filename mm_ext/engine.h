@@ -26,6 +26,45 @@ int mmext_wrprotect_range(struct vm_area_struct *vma, unsigned long address,
 			  unsigned long size, const unsigned long *only,
 			  unsigned long first);
 
+/*
+ * access.c: beside the flags of get_user_pages(), a guest space's window is no memory
+ * of its mm.
+ */
+#define MMEXT_FOLL_NO_WINDOW	BIT(31)
+
+/* gmap*.c, where the kernel has MMU notifiers */
+#ifdef CONFIG_MMU_NOTIFIER
+int mmext_gmap_init(void);
+void mmext_gmap_exit(void);
+long mmext_live_gmaps(void);
+long mmext_live_records(void);
+bool gmap_is_window(const struct vm_area_struct *vma);
+#else
+static inline int mmext_gmap_init(void)
+{
+	return 0;
+}
+
+static inline void mmext_gmap_exit(void)
+{
+}
+
+static inline long mmext_live_gmaps(void)
+{
+	return 0;
+}
+
+static inline long mmext_live_records(void)
+{
+	return 0;
+}
+
+static inline bool gmap_is_window(const struct vm_area_struct *vma)
+{
+	return false;
+}
+#endif
+
 /* fault.c */
 bool mmext_may_insert_page(struct vm_fault *vmf);
 

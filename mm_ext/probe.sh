@@ -44,6 +44,10 @@ compiles() {
 }
 
 needs apply_to_page_range unmap_mapping_range alloc_anon_inode init_pseudo
+if exported __mmu_notifier_register; then
+	needs mmu_notifier_get_locked mmu_notifier_put mmu_notifier_synchronize \
+		mmput_async
+fi
 
 echo "/* made by probe.sh */"
 for sym in zap_vma_ptes zap_special_vma_range zap_page_range \
@@ -61,3 +65,6 @@ compiles PIN_REMOTE_NO_VMAS \
 compiles VMA_LOCK_FAULTS 'enum fault_flag f = FAULT_FLAG_VMA_LOCK' "$@"
 compiles PAGE_INDEX 'struct page *page = NULL; page->index = 0; page->mapping = NULL' "$@"
 compiles RSS_PERCPU '(void)percpu_counter_sum(&vma->vm_mm->rss_stat[0])' "$@"
+compiles MM_VALID_PASID '(void)mm_valid_pasid(vma->vm_mm)' "$@" -include linux/iommu.h
+compiles PASID_VALID '(void)pasid_valid(vma->vm_mm->pasid)' "$@" -include linux/ioasid.h
+compiles MM_PASID 'vma->vm_mm->pasid = 0' "$@"

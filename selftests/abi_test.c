@@ -512,6 +512,8 @@ TEST(numbers_of_no_call_are_enotty)
 		MMEXT_CMD_REMAP, MMEXT_CMD_ZAP, MMEXT_CMD_UNMAP,
 		MMEXT_CMD_REVOKE, MMEXT_CMD_PROTECT, MMEXT_CMD_DIRTY,
 		MMEXT_CMD_LOOKUP, MMEXT_CMD_IOMEM, MMEXT_CMD_ACCESS,
+		MMEXT_CMD_GMAP_CREATE, MMEXT_CMD_GMAP_ENABLE,
+		MMEXT_CMD_GMAP_DISABLE,
 	};
 	struct mmext_info info = { .size = sizeof(info) };
 	int fd = region_open();
@@ -560,6 +562,40 @@ TEST(structs_are_laid_out_as_published)
 	EXPECT_EQ(12, offsetof(struct mmext_entry, shift));
 }
 
+TEST(structs_of_guest_spaces_are_laid_out_as_published)
+{
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_create));
+	EXPECT_EQ(16, sizeof(struct mmext_gmap_enable));
+	EXPECT_EQ(8, sizeof(struct mmext_gmap_disable));
+	EXPECT_EQ(32, sizeof(struct mmext_gmap_map));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_piece));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_map_batch));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_unmap));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_address));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_translate));
+	EXPECT_EQ(32, sizeof(struct mmext_gmap_reverse));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_link));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_unlink));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_fault));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_notify));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_protect));
+	EXPECT_EQ(24, sizeof(struct mmext_gmap_discard));
+	EXPECT_EQ(32, sizeof(struct mmext_gmap_age));
+	EXPECT_EQ(16, sizeof(struct mmext_gmap_event));
+	EXPECT_EQ(16, sizeof(struct mmext_gmap_events));
+	EXPECT_EQ(104, sizeof(struct mmext_gmap_stat));
+	EXPECT_EQ(8, alignof(struct mmext_gmap_event));
+	EXPECT_EQ(16, offsetof(struct mmext_gmap_create, segment_shift));
+	EXPECT_EQ(20, offsetof(struct mmext_gmap_create, out_fd));
+	EXPECT_EQ(16, offsetof(struct mmext_gmap_translate, nr));
+	EXPECT_EQ(28, offsetof(struct mmext_gmap_reverse, out_nr));
+	EXPECT_EQ(16, offsetof(struct mmext_gmap_unlink, out_unlinked));
+	EXPECT_EQ(24, offsetof(struct mmext_gmap_age, marks));
+	EXPECT_EQ(12, offsetof(struct mmext_gmap_event, lost));
+	EXPECT_EQ(12, offsetof(struct mmext_gmap_events, out_fd));
+	EXPECT_EQ(96, offsetof(struct mmext_gmap_stat, out_segment_shift));
+}
+
 TEST(published_values_do_not_move)
 {
 	EXPECT_EQ(0xee00, MMEXT_INFO);
@@ -592,6 +628,39 @@ TEST(published_values_do_not_move)
 	EXPECT_EQ(2, MMEXT_BACKING_GUEST);
 	EXPECT_EQ(1, MMEXT_CACHE_WC);
 	EXPECT_EQ(2, MMEXT_CACHE_UC);
+}
+
+TEST(published_values_of_guest_spaces_do_not_move)
+{
+	EXPECT_EQ(0xee10, MMEXT_GMAP_CREATE);
+	EXPECT_EQ(0xee11, MMEXT_GMAP_ENABLE);
+	EXPECT_EQ(0xee12, MMEXT_GMAP_DISABLE);
+	EXPECT_EQ(0xee20, MMEXT_GMAP_MAP);
+	EXPECT_EQ(0xee21, MMEXT_GMAP_MAP_BATCH);
+	EXPECT_EQ(0xee22, MMEXT_GMAP_UNMAP);
+	EXPECT_EQ(0xee23, MMEXT_GMAP_TRANSLATE);
+	EXPECT_EQ(0xee24, MMEXT_GMAP_REVERSE);
+	EXPECT_EQ(0xee25, MMEXT_GMAP_LINK);
+	EXPECT_EQ(0xee26, MMEXT_GMAP_UNLINK);
+	EXPECT_EQ(0xee27, MMEXT_GMAP_FAULT);
+	EXPECT_EQ(0xee28, MMEXT_GMAP_NOTIFY);
+	EXPECT_EQ(0xee29, MMEXT_GMAP_PROTECT);
+	EXPECT_EQ(0xee2a, MMEXT_GMAP_DISCARD);
+	EXPECT_EQ(0xee2b, MMEXT_GMAP_DIRTY);
+	EXPECT_EQ(0xee2c, MMEXT_GMAP_AGE);
+	EXPECT_EQ(0xee2d, MMEXT_GMAP_EVENTS);
+	EXPECT_EQ(0xee2e, MMEXT_GMAP_STAT);
+	EXPECT_EQ(1, MMEXT_GMAP_CREATE_EXCLUSIVE);
+	EXPECT_EQ(1, MMEXT_GMAP_UNLINK_EVERY_SPACE);
+	EXPECT_EQ(1, MMEXT_GMAP_FAULT_WRITE);
+	EXPECT_EQ(2, MMEXT_GMAP_FAULT_NOWAIT);
+	EXPECT_EQ(1, MMEXT_GMAP_NOTIFY_READ);
+	EXPECT_EQ(1, MMEXT_GMAP_PROTECT_NONE);
+	EXPECT_EQ(2, MMEXT_GMAP_PROTECT_READ);
+	EXPECT_EQ(1, MMEXT_GMAP_EVENT_OVERFLOW);
+	EXPECT_EQ(2, MMEXT_GMAP_EVENT_ACCESS);
+	EXPECT_EQ(8, MMEXT_FEATURE_GMAP_WINDOW);
+	EXPECT_EQ(16, MMEXT_FEATURE_GMAP_ANON);
 }
 
 /* Every member that has to be a multiple of the page size. */
@@ -1234,6 +1303,395 @@ TEST(signal_in_a_long_zap_or_lookup_leaves_a_range_to_go_on_with)
 	EXPECT_EQ(0, entries_present(fd, addr, length));
 	free(entries);
 	munmap(addr, length);
+	close(fd);
+}
+
+/* The calls of guest spaces, each a good one of what there is */
+
+union any_gmap_call {
+	struct {
+		__u32 size;
+		__u32 flags;
+	};
+	struct mmext_gmap_create create;
+	struct mmext_gmap_enable enable;
+	struct mmext_gmap_disable disable;
+	struct mmext_gmap_map map;
+	struct mmext_gmap_map_batch batch;
+	struct mmext_gmap_unmap unmap;
+	struct mmext_gmap_translate translate;
+	struct mmext_gmap_reverse reverse;
+	struct mmext_gmap_link link;
+	struct mmext_gmap_unlink unlink;
+	struct mmext_gmap_fault fault;
+	struct mmext_gmap_notify notify;
+	struct mmext_gmap_protect protect;
+	struct mmext_gmap_discard discard;
+	struct mmext_dirty dirty;
+	struct mmext_gmap_age age;
+	struct mmext_gmap_events events;
+	struct mmext_gmap_stat stat;
+};
+
+FIXTURE(gmap_call)
+{
+	/* of which kind the call is */
+	int fd;
+	int space;
+	int device;
+	char *addr;
+	char *place;
+	char *end;
+	__u64 marks[2];
+	struct mmext_gmap_piece piece;
+	struct mmext_gmap_address address;
+	/* descriptors before the first call */
+	int next_fd;
+};
+
+FIXTURE_VARIANT(gmap_call)
+{
+	unsigned long cmd;
+	size_t size;
+	__u32 flags;
+	/* a member that is not looked at yet, and has to be 0 */
+	size_t reserved;
+	/* of a device file, and of which */
+	bool of_device;
+	bool of_guest;
+};
+
+#define GMAP_CALL(name, nr, type, known, ...)				\
+	FIXTURE_VARIANT_ADD(gmap_call, name)				\
+	{								\
+		.cmd = MMEXT_GMAP_##nr,					\
+		.size = sizeof(struct type),				\
+		.flags = known,						\
+		__VA_ARGS__						\
+	}
+
+#define RESERVED(type)	.reserved = offsetof(struct type, reserved)
+
+GMAP_CALL(create, CREATE, mmext_gmap_create, MMEXT_GMAP_CREATE_EXCLUSIVE,
+	  .of_device = true);
+GMAP_CALL(enable, ENABLE, mmext_gmap_enable, 0, .of_guest = true,
+	  RESERVED(mmext_gmap_enable));
+GMAP_CALL(disable, DISABLE, mmext_gmap_disable, 0, .of_guest = true);
+GMAP_CALL(map, MAP, mmext_gmap_map, 0);
+GMAP_CALL(map_batch, MAP_BATCH, mmext_gmap_map_batch, 0,
+	  RESERVED(mmext_gmap_map_batch));
+GMAP_CALL(unmap, UNMAP, mmext_gmap_unmap, 0);
+GMAP_CALL(translate, TRANSLATE, mmext_gmap_translate, 0,
+	  RESERVED(mmext_gmap_translate));
+GMAP_CALL(reverse, REVERSE, mmext_gmap_reverse, 0);
+GMAP_CALL(link, LINK, mmext_gmap_link, 0);
+GMAP_CALL(unlink, UNLINK, mmext_gmap_unlink, MMEXT_GMAP_UNLINK_EVERY_SPACE,
+	  RESERVED(mmext_gmap_unlink));
+GMAP_CALL(fault, FAULT, mmext_gmap_fault,
+	  MMEXT_GMAP_FAULT_WRITE | MMEXT_GMAP_FAULT_NOWAIT);
+GMAP_CALL(notify, NOTIFY, mmext_gmap_notify, MMEXT_GMAP_NOTIFY_READ);
+GMAP_CALL(protect, PROTECT, mmext_gmap_protect,
+	  MMEXT_GMAP_PROTECT_NONE | MMEXT_GMAP_PROTECT_READ);
+GMAP_CALL(discard, DISCARD, mmext_gmap_discard, 0);
+GMAP_CALL(dirty, DIRTY, mmext_dirty,
+	  MMEXT_DIRTY_START | MMEXT_DIRTY_STOP | MMEXT_DIRTY_GET |
+	  MMEXT_DIRTY_CLEAR | MMEXT_DIRTY_RUNS, RESERVED(mmext_dirty));
+GMAP_CALL(age, AGE, mmext_gmap_age, 0);
+GMAP_CALL(events, EVENTS, mmext_gmap_events, 0);
+GMAP_CALL(stat, STAT, mmext_gmap_stat, 0);
+
+#define GMAP_LENGTH	(64 * page_size)
+
+/* Of the second page, which is mapped already; any of them may come twice. */
+static void good_gmap_call(FIXTURE_DATA(gmap_call) *self, unsigned long cmd,
+			   void *place)
+{
+	union any_gmap_call any;
+	size_t size = 0;
+
+#define GOOD(member, ...)						\
+do {									\
+	any.member = (__typeof__(any.member)) {				\
+		.size = sizeof(any.member), __VA_ARGS__			\
+	};								\
+	size = sizeof(any.member);					\
+} while (0)
+
+	self->piece.from = (uintptr_t)self->addr + page_size;
+	self->piece.to = page_size;
+	self->piece.length = page_size;
+	self->address.gaddr = page_size;
+	switch (cmd) {
+	case MMEXT_GMAP_CREATE:
+		GOOD(create, .limit = GMAP_LENGTH - 1);
+		break;
+	case MMEXT_GMAP_ENABLE:
+		GOOD(enable, .fd = self->space);
+		break;
+	case MMEXT_GMAP_DISABLE:
+		any.disable = (struct mmext_gmap_disable) {
+			.size = sizeof(any.disable),
+		};
+		size = sizeof(any.disable);
+		break;
+	case MMEXT_GMAP_MAP:
+		GOOD(map, .from = self->piece.from, .to = page_size,
+		     .length = page_size);
+		break;
+	case MMEXT_GMAP_MAP_BATCH:
+		GOOD(batch, .pieces = (uintptr_t)&self->piece, .nr = 1);
+		break;
+	case MMEXT_GMAP_UNMAP:
+		GOOD(unmap, .to = page_size, .length = page_size);
+		break;
+	case MMEXT_GMAP_TRANSLATE:
+		GOOD(translate, .addresses = (uintptr_t)&self->address,
+		     .nr = 1);
+		break;
+	case MMEXT_GMAP_REVERSE:
+		GOOD(reverse, .vmaddr = self->piece.from,
+		     .gaddrs = (uintptr_t)self->marks, .nr = 1);
+		break;
+	case MMEXT_GMAP_LINK:
+		GOOD(link, .gaddr = page_size, .vmaddr = self->piece.from);
+		break;
+	case MMEXT_GMAP_UNLINK:
+		GOOD(unlink, .vmaddr = self->piece.from);
+		break;
+	case MMEXT_GMAP_FAULT:
+		GOOD(fault, .gaddr = page_size, .length = page_size);
+		break;
+	case MMEXT_GMAP_NOTIFY:
+		GOOD(notify, .gaddr = page_size, .length = page_size);
+		break;
+	case MMEXT_GMAP_PROTECT:
+		GOOD(protect, .flags = MMEXT_GMAP_PROTECT_READ,
+		     .gaddr = page_size, .length = page_size);
+		break;
+	case MMEXT_GMAP_DISCARD:
+		GOOD(discard, .gaddr = page_size, .length = page_size);
+		break;
+	case MMEXT_GMAP_DIRTY:
+		GOOD(dirty, .flags = MMEXT_DIRTY_START, .offset = page_size,
+		     .length = page_size);
+		break;
+	case MMEXT_GMAP_AGE:
+		GOOD(age, .length = page_size,
+		     .marks = (uintptr_t)self->marks);
+		break;
+	case MMEXT_GMAP_EVENTS:
+		GOOD(events, .nr = 1);
+		break;
+	case MMEXT_GMAP_STAT:
+		any.stat = (struct mmext_gmap_stat) {
+			.size = sizeof(any.stat),
+		};
+		size = sizeof(any.stat);
+		break;
+	}
+	memcpy(place, &any, size);
+}
+
+FIXTURE_SETUP(gmap_call)
+{
+	struct mmext_setup setup = {
+		.size = sizeof(setup),
+		.backing = MMEXT_BACKING_GUEST,
+	};
+	struct mmext_gmap_create create = {
+		.size = sizeof(create),
+		.limit = GMAP_LENGTH - 1,
+		.segment_shift = __builtin_ctz(page_size),
+	};
+	struct mmext_gmap_map map = {
+		.size = sizeof(map),
+		.length = GMAP_LENGTH,
+	};
+
+	self->device = open(MMEXT_DEVICE, O_RDWR | O_CLOEXEC);
+	ASSERT_GE(self->device, 0);
+	ASSERT_EQ(0, call(self->device, MMEXT_GMAP_CREATE, &create));
+	self->space = create.out_fd;
+	self->addr = mmap(NULL, GMAP_LENGTH, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->addr);
+	map.from = (uintptr_t)self->addr;
+	ASSERT_EQ(0, call(self->space, MMEXT_GMAP_MAP, &map));
+	self->fd = variant->of_device ? self->device : self->space;
+	if (variant->of_guest)
+		self->fd = call(self->device, MMEXT_SETUP, &setup) ?
+			   -1 : self->device;
+	self->place = mmap(NULL, 3 * page_size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->place);
+	self->end = self->place + 2 * page_size;
+	ASSERT_EQ(0, mprotect(self->end, page_size, PROT_NONE));
+	self->next_fd = dup(0);
+	close(self->next_fd);
+}
+
+FIXTURE_TEARDOWN(gmap_call)
+{
+	int fd;
+
+	/* those that calls made */
+	for (fd = self->next_fd; fd < self->next_fd + 1000; fd++)
+		close(fd);
+	munmap(self->place, 3 * page_size);
+	munmap(self->addr, GMAP_LENGTH);
+	close(self->space);
+	close(self->device);
+}
+
+#define GOOD_GMAP_CALL(place)	good_gmap_call(self, variant->cmd, place)
+#define NEED_THE_FILE()							\
+do {									\
+	if (self->fd < 0)						\
+		SKIP(return, "no windows without a TLB backend");	\
+} while (0)
+
+TEST_F(gmap_call, succeeds_when_it_is_good)
+{
+	NEED_THE_FILE();
+	GOOD_GMAP_CALL(self->place);
+	EXPECT_EQ(0, call(self->fd, variant->cmd, self->place));
+	GOOD_GMAP_CALL(self->end - variant->size);
+	EXPECT_EQ(0, call(self->fd, variant->cmd, self->end - variant->size));
+	GOOD_GMAP_CALL(self->place);
+	memmove(self->place + 1, self->place, variant->size);
+	EXPECT_EQ(0, call(self->fd, variant->cmd, self->place + 1));
+}
+
+TEST_F(gmap_call, shorter_struct_is_einval)
+{
+	__u32 size;
+
+	NEED_THE_FILE();
+	for (size = 0; size < variant->size; size++) {
+		GOOD_GMAP_CALL(self->place);
+		memcpy(self->place, &size, sizeof(size));
+		EXPECT_EQ(-EINVAL, call(self->fd, variant->cmd, self->place))
+			TH_LOG("size %u", size);
+	}
+}
+
+TEST_F(gmap_call, longer_struct_is_taken_if_its_tail_is_zero)
+{
+	const __u32 good[] = { variant->size + 8, variant->size + 24, page_size };
+	const __u32 large[] = { page_size + 1, 0x80000000, 0xffffffff };
+	__u32 size = page_size;
+	size_t i;
+
+	NEED_THE_FILE();
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		GOOD_GMAP_CALL(self->place);
+		memcpy(self->place, &good[i], sizeof(good[i]));
+		EXPECT_EQ(0, call(self->fd, variant->cmd, self->place));
+	}
+	GOOD_GMAP_CALL(self->place);
+	memcpy(self->place, &size, sizeof(size));
+	self->place[variant->size] = 1;
+	EXPECT_EQ(-E2BIG, call(self->fd, variant->cmd, self->place));
+	self->place[variant->size] = 0;
+	self->place[page_size - 1] = 1;
+	EXPECT_EQ(-E2BIG, call(self->fd, variant->cmd, self->place));
+	self->place[page_size - 1] = 0;
+	for (i = 0; i < ARRAY_SIZE(large); i++) {
+		memcpy(self->place, &large[i], sizeof(large[i]));
+		EXPECT_EQ(-E2BIG, call(self->fd, variant->cmd, self->place));
+	}
+	/* what is beyond the size is nobody's */
+	memset(self->place + variant->size, 0xff, 64);
+	GOOD_GMAP_CALL(self->place);
+	EXPECT_EQ(0, call(self->fd, variant->cmd, self->place));
+	EXPECT_TRUE(all_bytes(self->place + variant->size, 64, 0xff));
+}
+
+TEST_F(gmap_call, unknown_flags_and_reserved_members_are_einval)
+{
+	union any_gmap_call *any = (union any_gmap_call *)self->place;
+	int bit;
+
+	NEED_THE_FILE();
+	for (bit = 0; bit < 32; bit++) {
+		if (variant->flags & (1U << bit))
+			continue;
+		GOOD_GMAP_CALL(any);
+		any->flags |= 1U << bit;
+		EXPECT_EQ(-EINVAL, call(self->fd, variant->cmd, any))
+			TH_LOG("flag 1 << %d", bit);
+	}
+	if (!variant->reserved)
+		return;
+	GOOD_GMAP_CALL(self->place);
+	self->place[variant->reserved + 3] = 1;
+	EXPECT_EQ(-EINVAL, call(self->fd, variant->cmd, self->place));
+}
+
+TEST_F(gmap_call, struct_that_is_not_there_is_efault)
+{
+	union any_gmap_call any;
+	size_t there;
+
+	NEED_THE_FILE();
+	GOOD_GMAP_CALL(&any);
+	for (there = 1; there < variant->size; there++) {
+		memcpy(self->end - there, &any, there);
+		EXPECT_EQ(-EFAULT, call(self->fd, variant->cmd,
+					self->end - there));
+	}
+	EXPECT_EQ(-EFAULT, call(self->fd, variant->cmd, NULL));
+	EXPECT_EQ(-EFAULT, call(self->fd, variant->cmd, self->end));
+	EXPECT_EQ(-EFAULT, call(self->fd, variant->cmd, (void *)-1UL));
+	GOOD_GMAP_CALL(self->place);
+	ASSERT_EQ(0, mprotect(self->place, page_size, PROT_READ));
+	EXPECT_EQ(-EFAULT, call(self->fd, variant->cmd, self->place));
+}
+
+/* A descriptor that nobody was told of is nobody's to close. */
+TEST_F(gmap_call, that_fails_leaves_no_descriptor)
+{
+	int fd;
+
+	NEED_THE_FILE();
+	GOOD_GMAP_CALL(self->place);
+	ASSERT_EQ(0, mprotect(self->place, page_size, PROT_READ));
+	EXPECT_EQ(-EFAULT, call(self->fd, variant->cmd, self->place));
+	fd = dup(0);
+	EXPECT_EQ(self->next_fd, fd);
+	close(fd);
+}
+
+TEST_F(gmap_call, another_number_is_enotty)
+{
+	unsigned int nr = _IOC_NR(variant->cmd);
+	int other = variant->of_device || variant->of_guest ? self->space :
+							      self->device;
+
+	NEED_THE_FILE();
+	GOOD_GMAP_CALL(self->place);
+	EXPECT_EQ(-ENOTTY, call(self->fd, _IO('m', nr), self->place));
+	EXPECT_EQ(-ENOTTY, call(self->fd, _IOWR(MMEXT_TYPE, nr, __u64),
+				self->place));
+	/* of the other kind of file */
+	EXPECT_EQ(-ENOTTY, call(other, variant->cmd, self->place));
+}
+
+TEST(numbers_of_no_call_of_a_space_are_enotty)
+{
+	struct mmext_gmap_create create = { .size = sizeof(create) };
+	int fd = open(MMEXT_DEVICE, O_RDWR | O_CLOEXEC);
+	unsigned int nr;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, call(fd, MMEXT_GMAP_CREATE, &create));
+	for (nr = 0; nr < 256; nr++) {
+		if (nr >= MMEXT_CMD_GMAP_MAP && nr <= MMEXT_CMD_GMAP_STAT)
+			continue;
+		EXPECT_EQ(-ENOTTY, call(create.out_fd, _IO(MMEXT_TYPE, nr),
+					&create)) TH_LOG("number %u", nr);
+	}
+	close(create.out_fd);
 	close(fd);
 }
 

@@ -38,10 +38,12 @@
 #include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
 
 struct iov_iter;
+struct mmext_gmap;
 
 /**
  * struct mmext_stats - what the engine did for a mapping
@@ -155,6 +157,77 @@ struct mmext_pte {
 #define MMEXT_AROUND_MAX	64
 #define MMEXT_NO_PFN		ULONG_MAX
 
+/* Segments of guest spaces: 1 MiB unless something else is asked for. */
+#define MMEXT_GMAP_DEFAULT_SHIFT	20
+#define MMEXT_GMAP_MAX_SHIFT		40
+
+/* A segment of the parent's is linked to one guest segment at most. */
+#define MMEXT_GMAP_ALLOC_EXCLUSIVE	BIT(0)
+
+/* Guest pages that one step of the dirty log, or of age, is inside a block of. */
+#define MMEXT_GMAP_BLOCK_PAGES		4096UL
+
+/* For mmext_gmap_ipte_notify(): fault the pages in for a load. */
+#define MMEXT_GMAP_NOTIFY_FOR_READ	BIT(0)
+
+/* What a callback is told. */
+#define MMEXT_GMAP_NOTIFY_ACCESS	BIT(0)	/* an access that was to be told */
+#define MMEXT_GMAP_NOTIFY_GONE		BIT(1)	/* there will be no more */
+
+/**
+ * struct mmext_gmap_notifier - a callback for armed guest pages
+ * @notifier_call: see mmext_gmap_register_ipte_notifier()
+ * @list: the module's
+ */
+struct mmext_gmap_notifier {
+	void (*notifier_call)(struct mmext_gmap_notifier *nb,
+			      struct mmext_gmap *gmap, unsigned long gaddr,
+			      unsigned int flags);
+	struct list_head list;
+};
+
+/**
+ * struct mmext_gmap_view - what windows are mapped by, and which space they show
+ * @lock: who changes that
+ * @current_gmap: the space, or NULL; RCU
+ */
+struct mmext_gmap_view {
+	struct mutex lock;
+	struct mmext_gmap __rcu *current_gmap;
+};
+
+/**
+ * struct mmext_gmap_info - what a space is and has done
+ * @limit: highest guest address
+ * @segments: that are mapped
+ * @linked: and linked
+ * @armed: guest pages
+ * @records: 2 MiB blocks of windows
+ * @inserted: entries put into windows
+ * @cleared: and taken out
+ * @faults: of windows, and pages faulted in
+ * @retries: insertions given up
+ * @events: callbacks made for arms
+ * @notified: invalidations that concerned it
+ * @shift: log2 of the bytes of a segment
+ * @flags: MMEXT_GMAP_ALLOC_* bits
+ */
+struct mmext_gmap_info {
+	unsigned long limit;
+	unsigned long segments;
+	unsigned long linked;
+	unsigned long armed;
+	unsigned long records;
+	u64 inserted;
+	u64 cleared;
+	u64 faults;
+	u64 retries;
+	u64 events;
+	u64 notified;
+	unsigned int shift;
+	unsigned int flags;
+};
+
 /* mapping.c: objects, invalidation, reverse mapping */
 int mmext_mapping_init(struct mmext_mapping *m);
 void mmext_mapping_destroy(struct mmext_mapping *m);
@@ -239,6 +312,86 @@ int mmext_access_remote_vm(struct mm_struct *mm, unsigned long addr, void *buf,
 			   int len, unsigned int gup_flags);
 ssize_t mmext_access_remote_iter(struct mm_struct *mm, unsigned long addr,
 				 struct iov_iter *iter, unsigned int gup_flags);
+
+/* gmap.c: guest spaces */
+struct mmext_gmap *mmext_gmap_alloc(struct mm_struct *mm, unsigned long limit);
+void mmext_gmap_free(struct mmext_gmap *gmap);
+struct mmext_gmap *mmext_gmap_create(struct mm_struct *mm, unsigned long limit,
+				     unsigned int shift, unsigned int flags);
+struct mmext_gmap *mmext_gmap_get(struct mmext_gmap *gmap);
+void mmext_gmap_put(struct mmext_gmap *gmap);
+void mmext_gmap_remove(struct mmext_gmap *gmap);
+bool mmext_gmap_gone(struct mmext_gmap *gmap);
+struct mm_struct *mmext_gmap_parent(struct mmext_gmap *gmap);
+unsigned long mmext_gmap_limit(struct mmext_gmap *gmap);
+void __mmext_gmap_info(struct mmext_gmap *gmap, struct mmext_gmap_info *info);
+void mmext_gmap_info(struct mmext_gmap *gmap, struct mmext_gmap_info *info);
+void mmext_gmap_lock(struct mmext_gmap *gmap);
+void mmext_gmap_unlock(struct mmext_gmap *gmap);
+unsigned long __mmext_gmap_segment_gaddr(unsigned long *entry);
+int __mmext_gmap_unmap_by_gaddr(struct mmext_gmap *gmap, unsigned long gaddr);
+int mmext_gmap_unmap_segment(struct mmext_gmap *gmap, unsigned long to,
+			     unsigned long len);
+int mmext_gmap_map_segment(struct mmext_gmap *gmap, unsigned long from,
+			   unsigned long to, unsigned long len);
+unsigned long __mmext_gmap_translate(struct mmext_gmap *gmap,
+				     unsigned long gaddr);
+unsigned long mmext_gmap_translate(struct mmext_gmap *gmap,
+				   unsigned long gaddr);
+unsigned long mmext_gmap_contiguous(struct mmext_gmap *gmap,
+				    unsigned long gaddr,
+				    unsigned long *vmaddr, unsigned long most);
+unsigned long mmext_gmap_reverse(struct mmext_gmap *gmap, unsigned long vmaddr,
+				 u64 *gaddrs, unsigned long nr);
+
+/* gmap_link.c */
+int __mmext_gmap_link(struct mmext_gmap *gmap, unsigned long gaddr,
+		      unsigned long vmaddr);
+int __mmext_gmap_unlink_by_vmaddr(struct mmext_gmap *gmap,
+				  unsigned long vmaddr);
+int mmext_gmap_fault(struct mmext_gmap *gmap, unsigned long gaddr,
+		     unsigned int fault_flags);
+ssize_t mmext_gmap_access_iter(struct mmext_gmap *gmap, unsigned long gaddr,
+			       struct iov_iter *iter, bool write);
+long mmext_gmap_discard(struct mmext_gmap *gmap, unsigned long gaddr,
+			unsigned long len);
+
+/* gmap_notify.c */
+int mmext_gmap_register_ipte_notifier(struct mmext_gmap_notifier *nb);
+void mmext_gmap_unregister_ipte_notifier(struct mmext_gmap_notifier *nb);
+long mmext_gmap_ipte_notify(struct mmext_gmap *gmap, unsigned long gaddr,
+			    unsigned long len, unsigned int flags);
+long mmext_gmap_protect_notify(struct mmext_gmap *gmap, unsigned long gaddr,
+			       unsigned long len, bool read);
+void mmext_ptep_notify(struct mm_struct *mm, unsigned long vmaddr, pte_t *pte);
+unsigned long mmext_gmap_unlink(struct mm_struct *mm, unsigned long *table,
+				unsigned long vmaddr);
+
+/* gmap_window.c */
+void mmext_gmap_view_init(struct mmext_gmap_view *view);
+int mmext_gmap_enable(struct mmext_gmap_view *view, struct mmext_gmap *gmap);
+int mmext_gmap_disable(struct mmext_gmap_view *view);
+struct mmext_gmap_view *mmext_gmap_view(struct mmext_gmap *gmap);
+int mmext_gmap_mmap(struct mmext_gmap_view *view, struct vm_area_struct *vma);
+
+/* gmap_dirty.c */
+long mmext_gmap_dirty_start(struct mmext_gmap *gmap, unsigned long first,
+			    unsigned long nr);
+long mmext_gmap_dirty_stop(struct mmext_gmap *gmap, unsigned long first,
+			   unsigned long nr);
+unsigned long mmext_gmap_dirty_next(struct mmext_gmap *gmap,
+				    unsigned long first, unsigned long last);
+unsigned long mmext_gmap_dirty_get(struct mmext_gmap *gmap,
+				   unsigned long first, unsigned long nr,
+				   unsigned long *marks,
+				   unsigned long (*limit)(void *arg,
+							  unsigned long first,
+							  unsigned long nr),
+				   void *arg, bool clear);
+void mmext_gmap_dirty_restore(struct mmext_gmap *gmap, unsigned long first,
+			      unsigned long nr, const unsigned long *marks);
+unsigned long mmext_gmap_age(struct mmext_gmap *gmap, unsigned long first,
+			     unsigned long nr, unsigned long *young);
 
 /*
  * What the vm_operations_struct of every driver on the engine begins with.

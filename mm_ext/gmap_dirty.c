@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which guest pages were stored to, and which were accessed, since somebody asked.
+ *
+ * The rule is that of drv/dirty.c: no entry of any window lets a tracked page be
+ * stored to unless the page is marked.  To take a mark out is to take the right to
+ * store from every window, in one hold of space->lock.  All of it is under that lock,
+ * and allocates nothing but ahead.
+ */
+#include <linux/bitmap.h>
+#include <linux/export.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "engine.h"
+#include "gmap.h"
+
+/**
+ * struct gmap_block - a part of the log
+ * @nr_tracked: bits in @tracked
+ * @tracked: pages that are tracked
+ * @marks: pages that were stored to; of those that are tracked
+ * @young: pages that were accessed, but for what entries still tell
+ *
+ * In space->blocks by guest page / GMAP_BLOCK_PAGES.
+ */
+struct gmap_block {
+	unsigned long nr_tracked;
+	DECLARE_BITMAP(tracked, GMAP_BLOCK_PAGES);
+	DECLARE_BITMAP(marks, GMAP_BLOCK_PAGES);
+	DECLARE_BITMAP(young, GMAP_BLOCK_PAGES);
+};
+
+static struct gmap_block *find_block(struct mmext_gmap *g, unsigned long page)
+{
+	return xa_load(&g->blocks, page / GMAP_BLOCK_PAGES);
+}
+
+static unsigned long pages_in_block(unsigned long first, unsigned long nr)
+{
+	return min(nr, GMAP_BLOCK_PAGES - first % GMAP_BLOCK_PAGES);
+}
+
+static int add_block(struct mmext_gmap *g, unsigned long page)
+{
+	struct gmap_block *b;
+	void *old;
+
+	if (find_block(g, page))
+		return 0;
+	b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
+	if (!b)
+		return -ENOMEM;
+
+	old = xa_cmpxchg(&g->blocks, page / GMAP_BLOCK_PAGES, NULL, b,
+			 GFP_KERNEL);
+	if (old)
+		kfree(b);
+	return xa_err(old);
+}
+
+/* Have room for what is to be said of a guest range; blocks stay with the space. */
+int gmap_block_prepare(struct mmext_gmap *g, unsigned long gfirst,
+		       unsigned long glast)
+{
+	int err = add_block(g, gfirst >> PAGE_SHIFT);
+
+	return err ?: add_block(g, glast >> PAGE_SHIFT);
+}
+
+/**
+ * gmap_dirty_mark - a guest page can be stored to from here on
+ * @g: the space
+ * @gaddr: guest address
+ *
+ * Context: space->lock.
+ */
+void gmap_dirty_mark(struct mmext_gmap *g, unsigned long gaddr)
+{
+	unsigned long page = gaddr >> PAGE_SHIFT;
+	struct gmap_block *b = find_block(g, page);
+
+	if (b && test_bit(page % GMAP_BLOCK_PAGES, b->tracked))
+		__set_bit(page % GMAP_BLOCK_PAGES, b->marks);
+}
+
+/* An entry that was accessed goes.  Context: space->lock. */
+void gmap_young_mark(struct mmext_gmap *g, unsigned long gaddr)
+{
+	unsigned long page = gaddr >> PAGE_SHIFT;
+	struct gmap_block *b = find_block(g, page);
+
+	if (b)
+		__set_bit(page % GMAP_BLOCK_PAGES, b->young);
+}
+
+void gmap_blocks_free(struct mmext_gmap *g)
+{
+	unsigned long index;
+	struct gmap_block *b;
+
+	xa_for_each(&g->blocks, index, b) {
+		xa_erase(&g->blocks, index);
+		kfree(b);
+		cond_resched();
+	}
+	xa_destroy(&g->blocks);
+}
+
+static unsigned long page_addr(unsigned long page)
+{
+	return page << PAGE_SHIFT;
+}
+
+/* Take the right to store from pages of a block: those of [bit, end) in @only. */
+static void wrprotect(struct mmext_gmap *g, unsigned long page,
+		      unsigned long bit, unsigned long end,
+		      const unsigned long *only)
+{
+	unsigned long base = page - page % GMAP_BLOCK_PAGES;
+
+	bit = find_next_bit(only, end, bit);
+	if (bit < end)
+		gmap_window_protect(g, page_addr(base + bit),
+				    page_addr(base + end) - 1, only, base);
+}
+
+/**
+ * mmext_gmap_dirty_start - track guest pages
+ * @gmap: the space
+ * @first: guest page
+ * @nr: pages, at least 1
+ *
+ * Context: process context, may sleep.
+ * Return: pages done, from @first on, at least 1; -ENOMEM.
+ */
+long mmext_gmap_dirty_start(struct mmext_gmap *gmap, unsigned long first,
+			    unsigned long nr)
+{
+	unsigned long bit = first % GMAP_BLOCK_PAGES;
+	DECLARE_BITMAP(fresh, GMAP_BLOCK_PAGES);
+	struct gmap_block *b;
+	int err;
+
+	nr = pages_in_block(first, nr);
+	err = add_block(gmap, first);
+	if (err)
+		return err;
+
+	bitmap_zero(fresh, GMAP_BLOCK_PAGES);
+	bitmap_set(fresh, bit, nr);
+
+	mmext_gmap_lock(gmap);
+	b = find_block(gmap, first);
+	bitmap_andnot(fresh, fresh, b->tracked, GMAP_BLOCK_PAGES);
+	bitmap_or(b->tracked, b->tracked, fresh, GMAP_BLOCK_PAGES);
+	wrprotect(gmap, first, bit, bit + nr, fresh);
+	mmext_gmap_unlock(gmap);
+	return nr;
+}
+EXPORT_SYMBOL_GPL(mmext_gmap_dirty_start);
+
+/**
+ * mmext_gmap_dirty_stop - do not track guest pages, and forget their marks
+ * @gmap: the space
+ * @first: guest page
+ * @nr: pages, at least 1
+ *
+ * Context: process context.
+ * Return: pages done, from @first on, at least 1.
+ */
+long mmext_gmap_dirty_stop(struct mmext_gmap *gmap, unsigned long first,
+			   unsigned long nr)
+{
+	unsigned long bit = first % GMAP_BLOCK_PAGES;
+	struct gmap_block *b;
+
+	nr = pages_in_block(first, nr);
+	spin_lock(&gmap->lock);
+	b = find_block(gmap, first);
+	if (b) {
+		bitmap_clear(b->tracked, bit, nr);
+		bitmap_clear(b->marks, bit, nr);
+	}
+	spin_unlock(&gmap->lock);
+	return nr;
+}
+EXPORT_SYMBOL_GPL(mmext_gmap_dirty_stop);
+
+/**
+ * mmext_gmap_dirty_next - skip what has no log
+ * @gmap: the space
+ * @first: guest page
+ * @last: guest page
+ *
+ * Context: any.
+ * Return: the page, from @first on, that a part of the log begins at; @last + 1 if
+ * there is none up to @last.
+ */
+unsigned long mmext_gmap_dirty_next(struct mmext_gmap *gmap,
+				    unsigned long first, unsigned long last)
+{
+	unsigned long block = first / GMAP_BLOCK_PAGES;
+
+	if (!xa_find(&gmap->blocks, &block, last / GMAP_BLOCK_PAGES,
+		     XA_PRESENT))
+		return last + 1;
+	return max(first, block * GMAP_BLOCK_PAGES);
+}
+EXPORT_SYMBOL_GPL(mmext_gmap_dirty_next);
+
+/* Copy those elements of a bitmap that pages are in, without what is not theirs. */
+static void copy_bits(unsigned long *to, const unsigned long *from,
+		      unsigned long bit, unsigned long end)
+{
+	unsigned long i = bit / BITS_PER_LONG, n = BITS_TO_LONGS(end) - i;
+
+	if (from)
+		memcpy(to + i, from + i, n * sizeof(*to));
+	else
+		memset(to + i, 0, n * sizeof(*to));
+	to[i] &= BITMAP_FIRST_WORD_MASK(bit);
+	to[i + n - 1] &= BITMAP_LAST_WORD_MASK(end);
+}
+
+/**
+ * mmext_gmap_dirty_get - read marks, and clear them
+ * @gmap: the space
+ * @first: guest page
+ * @nr: pages, at least 1
+ * @marks: bitmap of MMEXT_GMAP_BLOCK_PAGES bits: bit n is the page whose number is n
+ *	modulo that; of those elements that the range is in, filled in, zero outside of
+ *	the range
+ * @limit: said for what was found, how many of the pages are to be cleared, see
+ *	@clear; NULL: all that there is room for
+ * @arg: for @limit
+ * @clear: so that the next store sets them again
+ *
+ * Context: process context.
+ * Return: pages done, from @first on, all of one block.
+ */
+unsigned long mmext_gmap_dirty_get(struct mmext_gmap *gmap,
+				   unsigned long first, unsigned long nr,
+				   unsigned long *marks,
+				   unsigned long (*limit)(void *arg,
+							  unsigned long first,
+							  unsigned long nr),
+				   void *arg, bool clear)
+{
+	unsigned long bit = first % GMAP_BLOCK_PAGES, end, i;
+	struct gmap_block *b;
+
+	nr = pages_in_block(first, nr);
+	mmext_gmap_lock(gmap);
+	b = find_block(gmap, first);
+	copy_bits(marks, b ? b->marks : NULL, bit, bit + nr);
+	if (limit)
+		nr = limit(arg, first, nr);
+	if (b && clear && nr) {
+		end = bit + nr;
+		copy_bits(marks, marks, bit, end);
+		for (i = bit / BITS_PER_LONG; i < BITS_TO_LONGS(end); i++)
+			b->marks[i] &= ~marks[i];
+		wrprotect(gmap, first, bit, end, marks);
+	}
+	mmext_gmap_unlock(gmap);
+	return nr;
+}
+EXPORT_SYMBOL_GPL(mmext_gmap_dirty_get);
+
+/**
+ * mmext_gmap_dirty_restore - set marks again that nobody got to see
+ * @gmap: the space
+ * @first: guest page
+ * @nr: pages, all of one block
+ * @marks: as mmext_gmap_dirty_get() filled it
+ *
+ * Context: process context.
+ */
+void mmext_gmap_dirty_restore(struct mmext_gmap *gmap, unsigned long first,
+			      unsigned long nr, const unsigned long *marks)
+{
+	unsigned long bit = first % GMAP_BLOCK_PAGES, end = bit + nr, i;
+
+	spin_lock(&gmap->lock);
+	for (i = find_next_bit(marks, end, bit); i < end;
+	     i = find_next_bit(marks, end, i + 1))
+		gmap_dirty_mark(gmap, page_addr(first - bit + i));
+	spin_unlock(&gmap->lock);
+}
+EXPORT_SYMBOL_GPL(mmext_gmap_dirty_restore);
+
+/**
+ * gmap_dirty_clean - is a page tracked, and not marked
+ * @g: the space
+ * @gaddr: guest address
+ *
+ * Then no entry may be writable.
+ *
+ * Context: space->lock.
+ */
+bool gmap_dirty_clean(struct mmext_gmap *g, unsigned long gaddr)
+{
+	unsigned long page = gaddr >> PAGE_SHIFT, bit = page % GMAP_BLOCK_PAGES;
+	struct gmap_block *b = find_block(g, page);
+
+	return b && test_bit(bit, b->tracked) && !test_bit(bit, b->marks);
+}
+EXPORT_SYMBOL_MMEXT_TEST(gmap_dirty_clean);
+
+/**
+ * mmext_gmap_age - which pages were accessed through windows since the last call
+ * @gmap: the space
+ * @first: guest page
+ * @nr: pages, at least 1
+ * @young: bitmap as for mmext_gmap_dirty_get(), filled in
+ *
+ * Context: process context.
+ * Return: pages done, from @first on, all of one block.
+ */
+unsigned long mmext_gmap_age(struct mmext_gmap *gmap, unsigned long first,
+			     unsigned long nr, unsigned long *young)
+{
+	unsigned long bit = first % GMAP_BLOCK_PAGES;
+	struct gmap_block *b;
+
+	nr = pages_in_block(first, nr);
+	mmext_gmap_lock(gmap);
+	gmap_window_age(gmap, page_addr(first), page_addr(first + nr) - 1);
+	b = find_block(gmap, first);
+	copy_bits(young, b ? b->young : NULL, bit, bit + nr);
+	if (b)
+		bitmap_clear(b->young, bit, nr);
+	mmext_gmap_unlock(gmap);
+	return nr;
+}
+EXPORT_SYMBOL_GPL(mmext_gmap_age);
