@@ -15,8 +15,6 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,16 +29,12 @@
 #include <linux/mmext.h>
 
 #include "sha256.h"
-
-#define __attr(...)	__attribute__((__VA_ARGS__))
-#define __noreturn	__attr(__noreturn__)
-#define __printf(a, b)	__attr(__format__(printf, a, b))
+#include "show.h"
 
 #define DEVICE		"/dev/mmext"
 #define HEX		(2 * SHA256_DIGEST + 1)
 #define MIN_PAGES	64	/* of FILE: so that quarters are something */
 #define FRESH_PAGES	1024	/* that are mapped behind FILE */
-#define WIDTH		70	/* columns of text before an "ok" */
 #define PATIENCE	120	/* seconds, for an emulated machine */
 #define ENOUGH		10000	/* reads that make a point */
 
@@ -113,72 +107,12 @@ struct demo {
 };
 
 static size_t page;		/* bytes */
-static bool colours;
-static int claims;
 static struct shared *shared;
 static sigjmp_buf bus_jump;
 static void *bus_addr;
 static int bus_code;
 
 /* Saying things */
-
-static __noreturn __printf(1, 2) void die(const char *fmt, ...)
-{
-	va_list args;
-
-	fflush(stdout);
-	fputs("mmext-demo: ", stderr);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(1);		/* and B goes with it */
-}
-
-/* Something that is shown, and is true or else the end. */
-static __printf(2, 3) void claim(bool is_true, const char *fmt, ...)
-{
-	char text[256];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-
-	claims++;
-	printf("   %-*s  %s%s%s\n", WIDTH, text,
-	       !colours ? "" : is_true ? "\033[32m" : "\033[31m",
-	       is_true ? "ok" : "WRONG", colours ? "\033[0m" : "");
-	if (!is_true)
-		die("not as it should be: %s", text);
-}
-
-static void step(const char *text)
-{
-	static int nr;
-
-	printf("\n%s%d. %s%s\n", colours ? "\033[1m" : "", ++nr, text,
-	       colours ? "\033[0m" : "");
-}
-
-/* A number with commas; good for the next few calls. */
-static const char *num(unsigned long n)
-{
-	static char texts[8][32];
-	static unsigned int next;
-	char *p = texts[next++ % 8] + 31;
-	int digits = 0;
-
-	*p = '\0';
-	do {
-		if (digits && digits % 3 == 0)
-			*--p = ',';
-		*--p = '0' + n % 10;
-		digits++;
-		n /= 10;
-	} while (n);
-	return p;
-}
 
 static const char *hex(const unsigned char *bytes, int nr, const char *between)
 {
@@ -1124,8 +1058,7 @@ int main(int argc, char **argv)
 	struct demo d = { 0 };
 
 	page = sysconf(_SC_PAGESIZE);
-	colours = isatty(STDOUT_FILENO);
-	setvbuf(stdout, NULL, _IOLBF, 0);
+	show_begin();
 	if (argc != 3 || !is_digest(argv[2]))
 		die("usage: mmext-demo FILE SHA256");
 	d.path = argv[1];
@@ -1144,6 +1077,6 @@ int main(int argc, char **argv)
 	revoke_region(&d);
 
 	end_peer(&d);
-	printf("\nAll of it is true: %d checks.\n", claims);
+	show_end();
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is in examples/: the driver, a ring of pages that turns, and a program.
+ * What is in examples/: the driver, a ring of pages that turns, and programs.
  */
 #include "mmext_selftest.h"
 
@@ -85,6 +85,27 @@ TEST_F(example, turns_under_running_readers)
 TEST(double_buffer_of_two_processes)
 {
 	EXPECT_EQ(0, system("./swap"));
+}
+
+/* examples/emulator; 4 is a kernel that can't show guest spaces */
+FIXTURE(emulator) {
+};
+
+FIXTURE_SETUP(emulator)
+{
+}
+
+FIXTURE_TEARDOWN(emulator)
+{
+}
+
+TEST_F_TIMEOUT(emulator, runs_a_guest_saves_and_restores_it, 300)
+{
+	int status = system("./emulator sort expected");
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 4)
+		SKIP(return, "no windows of guest spaces");
+	EXPECT_EQ(0, status);
 }
 
 TEST_HARNESS_MAIN
