@@ -675,6 +675,29 @@ static inline __u32 next_random(__u32 *state)
 	return *state;
 }
 
+/*
+ * What vm/soak tells a test that runs for as long as it is told: MMEXT_SECONDS.
+ * The tests of one binary share them.
+ */
+static inline unsigned int run_seconds(unsigned int otherwise,
+				       unsigned int tests)
+{
+	const char *text = getenv("MMEXT_SECONDS");
+	unsigned int seconds = text ? strtoul(text, NULL, 0) / tests : 0;
+
+	return seconds ? seconds : otherwise;
+}
+
+/* MMEXT_SEED, to repeat a run, or a seed that no other run had; never 0. */
+static inline __u32 run_seed(void)
+{
+	const char *text = getenv("MMEXT_SEED");
+	__u32 seed = text ? strtoul(text, NULL, 0) :
+			    now_us() * 2654435761U ^ getpid();
+
+	return seed ? seed : 1;
+}
+
 /* Processes */
 
 static inline int child_status(pid_t pid)
