@@ -63,7 +63,7 @@
 #define WORD(buf, line)	((buf)[(line) * LINE_WORDS])
 
 enum kind {
-	LOAD, WATCH, PREAD, MEM_READ, ACCESS_READ, VM_READ,
+	LOAD, WATCH, REFAULT, PREAD, MEM_READ, ACCESS_READ, VM_READ,
 	STORE, PWRITE, MEM_WRITE, ACCESS_WRITE, VM_WRITE, REFUSED,
 	EXCHANGE, EXCHANGE_FAR, ALIAS, FREE, FREE_COWS, BLOCK, COWS, PROTECT,
 	UNPROTECT,
@@ -380,7 +380,7 @@ static bool again(struct worker *w, const char *how, __u32 o, int err,
 
 static __u32 pick(struct worker *w)
 {
-	if (rnd(w, 10) < 6)
+	if (rnd(w, 4))
 		return load(&arena->hot) * SLAB + rnd(w, SLAB);
 	return rnd(w, REGION_PAGES);
 }
@@ -459,12 +459,9 @@ static __noinline int watch_lines(struct map *m, __u32 o, __u32 *n, __u32 end,
 	return 0;
 }
 
-#define WATCH_LINES	1000
-
-static bool do_watch(struct worker *w, __u32 o)
+static bool watch(struct worker *w, struct map *m, __u32 o, __u32 nr)
 {
-	__u32 begin = rnd(w, LINES), end = begin + WATCH_LINES, n = begin;
-	struct map *m = pick_map(w, o);
+	__u32 begin = rnd(w, LINES), end = begin + nr, n = begin;
 	unsigned int tries = 0;
 	struct want want;
 	__u64 val;
@@ -477,12 +474,41 @@ static bool do_watch(struct worker *w, __u32 o)
 			return false;
 		}
 		if (!err) {
-			__atomic_fetch_add(&arena->checked, end - begin,
+			__atomic_fetch_add(&arena->checked, nr,
 					   __ATOMIC_RELAXED);
 			return true;
 		}
 	} while (again(w, "watch", o, err, &tries));
 	return false;
+}
+
+#define WATCH_LINES	4000
+
+static bool do_watch(struct worker *w, __u32 o)
+{
+	return watch(w, pick_map(w, o), o, WATCH_LINES);
+}
+
+/* Faults on what is being changed, one after another. */
+static bool do_refault(struct worker *w, __u32 o)
+{
+	struct map *m = pick_map(w, o);
+	__u32 first = o / SLAB * SLAB, i;
+	int err;
+
+	if (first < m->first || first + SLAB > m->first + m->pages)
+		m = &maps[0];
+	for (i = 0; i < 30; i++) {
+		err = region_zap(region_fd, map_at(m, first), SLAB * page_size);
+		/* it was moved meanwhile */
+		if (err && err != -EFAULT) {
+			fail(w, "zap: %d", err);
+			return false;
+		}
+		if (!watch(w, m, first + rnd(w, SLAB), 4))
+			return false;
+	}
+	return true;
 }
 
 static long vm_copy(char *addr, __u64 *buf, bool write)
@@ -950,40 +976,48 @@ static bool lock_slabs(struct worker *w, __u32 first, __u32 nr)
 	return true;
 }
 
-/* What needs the lock of one slab. */
-static bool in_slab(struct worker *w, enum kind kind)
+static bool change_slab(struct worker *w, enum kind kind, __u32 slab)
 {
-	__u32 slab = pick(w) / SLAB, first = slab * SLAB;
-	__u32 o = first + rnd(w, SLAB), a, b, nr;
-	bool done = false;
+	__u32 first = slab * SLAB, o = first + rnd(w, SLAB), a, b, nr;
 
-	if (!lock_slab(w, slab))
-		return false;
 	switch (kind) {
 	case EXCHANGE:
 		nr = pick_two(w, slab, &a, &b);
-		done = exchange(w, a, b, nr);
-		break;
+		return exchange(w, a, b, nr);
 	case ALIAS:
-		done = do_alias(w, slab);
-		break;
+		return do_alias(w, slab);
 	case FREE:
-		done = free_pages(w, o, 1 + rnd(w, first + SLAB - o), 0);
-		break;
+		return free_pages(w, o, 1 + rnd(w, first + SLAB - o), 0);
 	case FREE_COWS:
 	case COWS:
-		done = drop_copies(w, slab, kind == FREE_COWS);
-		break;
+		return drop_copies(w, slab, kind == FREE_COWS);
 	case PROTECT:
-		done = protect(w, o, 1 + rnd(w, first + SLAB - o), true);
-		break;
+		return protect(w, o, 1 + rnd(w, first + SLAB - o), true);
 	case UNPROTECT:
-		done = protect(w, first, SLAB, false);
-		break;
+		return protect(w, first, SLAB, false);
 	default:
-		done = do_store(w, kind, o) &&
-		       do_store(w, kind, first + rnd(w, SLAB));
-		break;
+		return do_store(w, kind, o);
+	}
+}
+
+/* What needs the lock of one slab, and more of that as long as it is held. */
+static bool in_slab(struct worker *w, enum kind kind)
+{
+	static const enum kind more[] = {
+		STORE, EXCHANGE, FREE, STORE, EXCHANGE, FREE, STORE, ALIAS,
+		UNPROTECT,
+	};
+	__u32 slab = pick(w) / SLAB, n = rnd(w, 12);
+	bool done;
+
+	if (!lock_slab(w, slab))
+		return false;
+	done = change_slab(w, kind, slab);
+	while (done && n--) {
+		kind = more[rnd(w, ARRAY_SIZE(more))];
+		done = change_slab(w, kind, slab);
+		if (done)
+			count(kind);
 	}
 	unlock_slabs(slab, 1);
 	return done;
@@ -1291,15 +1325,8 @@ static bool marked(const __u64 *marks, __u32 o)
 
 static int get_bitmap(__u32 first, __u32 nr, __u32 flags, __u64 *marks)
 {
-	struct mmext_dirty arg = {
-		.size = sizeof(arg),
-		.flags = MMEXT_DIRTY_GET | flags,
-		.offset = first * page_size,
-		.length = nr * page_size,
-		.marks = (uintptr_t)(marks + first / 64),
-	};
-
-	return call_all(region_fd, MMEXT_DIRTY, &arg);
+	return dirty_call(region_fd, MMEXT_DIRTY_GET | flags, first * page_size,
+			  nr * page_size, marks + first / 64, 0);
 }
 
 static int get_runs(__u32 first, __u32 nr, __u32 flags, __u64 *marks)
@@ -1368,15 +1395,12 @@ static bool harvest(struct worker *w, __u32 first, __u32 nr, bool runs,
 static bool track(struct worker *w, __u32 first, __u32 nr, bool on)
 {
 	struct log *log = &arena->log;
-	struct mmext_dirty arg = {
-		.size = sizeof(arg),
-		.flags = on ? MMEXT_DIRTY_START : MMEXT_DIRTY_STOP,
-		.offset = first * page_size,
-		.length = nr * page_size,
-	};
+	__u64 offset = first * page_size, length = nr * page_size;
 	__u32 o;
-	int err = call_all(region_fd, MMEXT_DIRTY, &arg);
+	int err;
 
+	err = on ? dirty_start(region_fd, offset, length) :
+		   dirty_stop(region_fd, offset, length);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (err)
 		return call_failed(w, "start or stop", first, nr, err);
@@ -1613,7 +1637,7 @@ static bool do_mirror(struct worker *w)
 
 	if (watch < 0 || call(watch, MMEXT_TEST_NOTIFIER_WATCH, &arg))
 		return call_failed(w, "notifier", 0, 0, -errno);
-	for (i = 0; i < 20 && !stopped(); i++)
+	for (i = 0; i < 5 && !stopped(); i++)
 		step(w);
 	close(watch);
 	return true;
@@ -1627,6 +1651,7 @@ static const struct {
 } kinds[NR_KINDS] = {
 	[LOAD] = { 60, false },
 	[WATCH] = { 160, false },
+	[REFAULT] = { 80, false },
 	[PREAD] = { 15, false },
 	[MEM_READ] = { 15, false },
 	[ACCESS_READ] = { 15, false },
@@ -1668,11 +1693,12 @@ static const struct {
 	[PRIVATE_STORE] = { 40, PAGES_ONLY },
 	[PRIVATE_DROP] = { 5, PAGES_ONLY },
 	[OTHER] = { 10, false },
-	[MIRROR] = { 1, false },
+	[MIRROR] = { 2, false },
 };
 
 static const char *const kind_names[] = {
-	[LOAD] = "load", [WATCH] = "watch", [PREAD] = "pread",
+	[LOAD] = "load", [WATCH] = "watch", [REFAULT] = "refault",
+	[PREAD] = "pread",
 	[MEM_READ] = "mem_read", [ACCESS_READ] = "access_read",
 	[VM_READ] = "vm_readv", [STORE] = "store", [PWRITE] = "pwrite",
 	[MEM_WRITE] = "mem_write", [ACCESS_WRITE] = "access_write",
@@ -1735,6 +1761,8 @@ static bool do_kind(struct worker *w, enum kind kind)
 		return do_load(w, pick(w));
 	case WATCH:
 		return do_watch(w, pick(w));
+	case REFAULT:
+		return do_refault(w, pick(w));
 	case PREAD:
 	case MEM_READ:
 	case ACCESS_READ:
@@ -2056,9 +2084,10 @@ static void supervise(FIXTURE_DATA(stress) *self, unsigned int seconds)
 	int i, status;
 
 	while (!stopped()) {
-		usleep(4000);
+		usleep(5000);
 		now = now_us();
-		store(&arena->hot, rnd(&self->w, NR_SLABS));
+		if (!rnd(&self->w, 4))
+			store(&arena->hot, rnd(&self->w, NR_SLABS));
 		if (now > end + (kind_left() < 0 ? 0 :
 				 MORE_SECONDS * 1000000ULL))
 			break;
@@ -2089,8 +2118,8 @@ static void supervise(FIXTURE_DATA(stress) *self, unsigned int seconds)
 			fail(&self->w, "no new process: %d", errno);
 		kill_us = now_us() + 50000 + rnd(&self->w, 100000);
 		if (self->delays) {
-			delay_set(LOOKUP_DELAY, rnd(&self->w, 4) ? 0 : 200);
-			delay_set(FLUSH_DELAY, rnd(&self->w, 4) ? 0 : 200);
+			delay_set(LOOKUP_DELAY, rnd(&self->w, 2) * 300);
+			delay_set(FLUSH_DELAY, rnd(&self->w, 2) * 300);
 		}
 	}
 	store(&arena->stop, 1);
