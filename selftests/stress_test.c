@@ -42,8 +42,8 @@
 #define LINES		64U
 #define LINE_WORDS	8U
 
-#define NR_PROCS	3
-#define NR_THREADS	2
+#define NR_PROCS	2
+#define NR_THREADS	3
 #define NR_WORKERS	(NR_PROCS * NR_THREADS + 1)
 /* The one that starts, kills, and looks at what is left. */
 #define SUPERVISOR	(NR_WORKERS - 1)
@@ -57,8 +57,8 @@
  * Longer if there is a kind of operation left that nobody came to, or on a slow
  * or busy machine few of those that the rest is about.
  */
-#define MORE_SECONDS	60
-#define FEW_EXCHANGES	600
+#define MORE_SECONDS	45
+#define FEW_EXCHANGES	400
 /* Nobody has done anything for so long. */
 #define STUCK_SECONDS	120
 /* vm/run has a limit of its own; this is no longer than that of a soak. */
@@ -393,7 +393,9 @@ static __noinline struct map *pick_map(struct worker *w, __u32 o)
 {
 	struct map *m = &maps[rnd(w, NR_MAPS)];
 
-	return o >= m->first && o < m->first + m->pages ? m : &maps[0];
+	/* and one more often, so that threads meet there */
+	return o >= m->first && o < m->first + m->pages && rnd(w, 2) ? m :
+								      &maps[0];
 }
 
 static char *map_at(const struct map *m, __u32 o)
@@ -1004,12 +1006,14 @@ static bool change_slab(struct worker *w, enum operation kind, __u32 slab)
 	}
 }
 
+static bool do_log(struct worker *w, enum operation kind, __u32 o);
+
 /* What needs the lock of one slab, and more of that as long as it is held. */
 static bool in_slab(struct worker *w, enum operation kind)
 {
 	static const enum operation more[] = {
-		STORE, EXCHANGE, FREE, STORE, EXCHANGE, FREE, STORE, ALIAS,
-		UNPROTECT,
+		STORE, EXCHANGE, STORE, FREE, STORE, HARVEST, STORE, EXCHANGE,
+		STORE, FREE, STORE, HARVEST, STORE, ALIAS, UNPROTECT,
 	};
 	__u32 slab = pick(w) / SLAB, n = rnd(w, 12);
 	bool done;
@@ -1019,7 +1023,10 @@ static bool in_slab(struct worker *w, enum operation kind)
 	done = change_slab(w, kind, slab);
 	while (done && n--) {
 		kind = more[rnd(w, ARRAY_SIZE(more))];
-		done = change_slab(w, kind, slab);
+		if (kind == HARVEST && !do_log(w, kind, slab * SLAB))
+			continue;
+		if (kind != HARVEST)
+			done = change_slab(w, kind, slab);
 		if (done)
 			count(kind);
 	}
@@ -1417,7 +1424,7 @@ static bool track(struct worker *w, __u32 first, __u32 nr, bool on)
 	return true;
 }
 
-static bool do_log(struct worker *w, enum operation kind)
+static bool do_log(struct worker *w, enum operation kind, __u32 o)
 {
 	__u32 first = 0, nr = REGION_PAGES;
 	bool done = false, dead;
@@ -1428,9 +1435,11 @@ static bool do_log(struct worker *w, enum operation kind)
 	if (dead && (!track(w, 0, REGION_PAGES, false) ||
 		     !track(w, 0, REGION_PAGES, true)))
 		return false;
-	if (rnd(w, 2)) {
-		first = rnd(w, MARK_WORDS) * 64;
-		nr = 64 * (1 + rnd(w, MARK_WORDS - first / 64));
+	if (rnd(w, 4)) {
+		first = o / 64 * 64;
+		nr = 64;
+		if (!rnd(w, 4))
+			nr += 64 * rnd(w, MARK_WORDS - first / 64);
 	}
 	switch (kind) {
 	case START:
@@ -1807,7 +1816,7 @@ static bool do_kind(struct worker *w, enum operation kind)
 	case PEEK:
 	case HARVEST:
 	case RUNS:
-		return do_log(w, kind);
+		return do_log(w, kind, pick(w));
 	case PRIVATE_LOAD:
 	case PRIVATE_STORE:
 	case PRIVATE_DROP:
