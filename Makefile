@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 KDIR ?= /lib/modules/$(shell uname -r)/build
-SUITES ?= bullseye bookworm trixie forky trixie-backports \
+suites := bullseye bookworm trixie forky trixie-backports \
 	bookworm-arm64 trixie-backports-arm64 bookworm-s390x forky-riscv64
+MINUTES ?= 10
 
 # What make install writes to. With DESTDIR, for packages, depmod is not run.
 DESTDIR ?=
@@ -59,7 +60,10 @@ selftests:
 		HARNESS=$$harness/tools/testing/selftests
 
 check:
-	vm/check $(SUITES)
+	vm/check $(or $(SUITES),$(suites))
+
+soak:
+	vm/soak --minutes $(MINUTES) $(or $(SUITES),debug debug-6.1)
 
 demo:
 	vm/demo
@@ -73,7 +77,7 @@ negative:
 kunit:
 	kunit/run $(if $(UML),--uml)
 
-soak bench:
+bench:
 	@echo "make $@: not in this release" >&2; exit 2
 
 help:
@@ -85,6 +89,7 @@ help:
 	@echo 'In virtual machines, as root on Debian; set up all they need:'
 	@echo 'make demo             the main job, shown'
 	@echo 'make check            every test; SUITES="bookworm ..." for some suites'
+	@echo 'make soak             the stress test for MINUTES=10, in debug kernels or SUITES'
 	@echo 'make lint             the static checks alone'
 	@echo 'make kunit            the unit tests, in debug kernels; UML=1 in a process'
 	@echo 'make negative         plants mistakes and sees the tests find them'

@@ -9,31 +9,6 @@
 #define NR	64UL
 #define LENGTH	(NR * page_size)
 
-static int dirty_call(int fd, __u32 flags, __u64 offset, __u64 length,
-		      void *marks, __u32 nr)
-{
-	struct mmext_dirty arg = {
-		.size = sizeof(arg),
-		.flags = flags,
-		.offset = offset,
-		.length = length,
-		.marks = (uintptr_t)marks,
-		.nr = nr,
-	};
-
-	return call_all(fd, MMEXT_DIRTY, &arg);
-}
-
-static int dirty_start(int fd, __u64 offset, __u64 length)
-{
-	return dirty_call(fd, MMEXT_DIRTY_START, offset, length, NULL, 0);
-}
-
-static int dirty_stop(int fd, __u64 offset, __u64 length)
-{
-	return dirty_call(fd, MMEXT_DIRTY_STOP, offset, length, NULL, 0);
-}
-
 /* The marks of the first 64 pages. */
 static __u64 dirty_get(int fd, __u32 flags)
 {

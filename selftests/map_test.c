@@ -595,6 +595,26 @@ TEST_F(frames, get_user_pages_is_refused)
 	EXPECT_EQ(1, self->addr[0]);
 }
 
+/* There is nothing that the kernel could lock, and it faults none of it in. */
+TEST_F(frames, mlock_and_map_populate_map_nothing_and_lock_nothing)
+{
+	char *addr;
+
+	ASSERT_EQ(0, region_free(self->fd, 0, self->length));
+	EXPECT_EQ(0, mlock(self->addr, self->length));
+	EXPECT_EQ(0, status_kb("VmLck:"));
+	EXPECT_EQ(0, mlockall(MCL_CURRENT));
+	EXPECT_EQ(0, munlockall());
+	addr = mmap(NULL, self->length, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_POPULATE | MAP_LOCKED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	EXPECT_EQ(0, status_kb("VmLck:"));
+	EXPECT_EQ(0, entries_present(self->fd, self->addr, self->length));
+	EXPECT_EQ(0, entries_present(self->fd, addr, self->length));
+	EXPECT_EQ(0, region_pages(self->fd));
+	munmap(addr, self->length);
+}
+
 TEST_F(map, system_calls_copy_from_and_to_it)
 {
 	size_t length = 3 * page_size;

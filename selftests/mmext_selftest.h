@@ -270,6 +270,32 @@ static inline int region_protect(int fd, __u64 offset, __u64 length,
 	return call_all(fd, MMEXT_PROTECT, &arg);
 }
 
+/* DIRTY: @marks and @nr are GET's. */
+static inline int dirty_call(int fd, __u32 flags, __u64 offset, __u64 length,
+			     void *marks, __u32 nr)
+{
+	struct mmext_dirty arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.offset = offset,
+		.length = length,
+		.marks = (uintptr_t)marks,
+		.nr = nr,
+	};
+
+	return call_all(fd, MMEXT_DIRTY, &arg);
+}
+
+static inline int dirty_start(int fd, __u64 offset, __u64 length)
+{
+	return dirty_call(fd, MMEXT_DIRTY_START, offset, length, NULL, 0);
+}
+
+static inline int dirty_stop(int fd, __u64 offset, __u64 length)
+{
+	return dirty_call(fd, MMEXT_DIRTY_STOP, offset, length, NULL, 0);
+}
+
 static inline int region_lookup(int fd, void *addr, __u64 length,
 				struct mmext_entry *entries)
 {
@@ -413,6 +439,17 @@ static inline int file_read(const char *path, char *text, size_t size)
 	if (!ret)
 		text[strcspn(text, "\n")] = '\0';
 	return ret;
+}
+
+/* Kilobytes of a line of /proc/self/status, -1 if there is none. */
+static inline long status_kb(const char *key)
+{
+	char text[4096], *at;
+
+	if (file_read_all("/proc/self/status", text, sizeof(text)))
+		return -1;
+	at = strstr(text, key);
+	return at ? strtol(at + strlen(key), NULL, 10) : -1;
 }
 
 static inline int param_write(const char *name, const char *value)

@@ -326,4 +326,198 @@ TEST_F_TIMEOUT(notifier, may_come_and_go_at_any_time, 120)
 	EXPECT_EQ(0, s.stale);
 }
 
+/* The dirty log: the kernel clears the entries that the engine would protect. */
+
+#define MARKS	64UL
+#define BIT(n)	(1ULL << (n))
+
+static __u64 harvest(int fd)
+{
+	__u64 marks = ~0ULL;
+	int ret = dirty_call(fd, MMEXT_DIRTY_GET | MMEXT_DIRTY_CLEAR, 0,
+			     MARKS * page_size, &marks, 0);
+
+	return ret ? ~0ULL : marks;
+}
+
+TEST_F(notifier, is_told_of_pages_that_are_tracked)
+{
+	int watch = open("/dev/mmext_test_notifier", O_RDWR | O_CLOEXEC);
+
+	ASSERT_GE(watch, 0);
+	ASSERT_EQ(0, watch_range(watch, PAGE(2), 3 * page_size));
+	ASSERT_EQ(0, dirty_start(self->fd, 2 * page_size, 3 * page_size));
+	EXPECT_EQ(3, pages_told(watch));
+	/* all that are behind them keep their entries */
+	EXPECT_EQ(NR_PAGES - 5, entries_present(self->fd, PAGE(5),
+						(NR_PAGES - 5) * page_size));
+	EXPECT_EQ(0, harvest(self->fd));
+	EXPECT_EQ(0, pages_told(watch));
+	EXPECT_EQ(-1, filled_not(self->addr, self->length, 1));
+	/* what is tracked already is not asked for twice */
+	ASSERT_EQ(0, dirty_start(self->fd, 2 * page_size, 3 * page_size));
+	EXPECT_EQ(0, pages_told(watch));
+	close(watch);
+}
+
+TEST_F(notifier, is_told_of_pages_whose_marks_are_cleared)
+{
+	int watch = open("/dev/mmext_test_notifier", O_RDWR | O_CLOEXEC);
+	__u64 marks;
+
+	ASSERT_GE(watch, 0);
+	ASSERT_EQ(0, watch_range(watch, PAGE(9), page_size));
+	ASSERT_EQ(0, dirty_start(self->fd, 0, MARKS * page_size));
+	EXPECT_EQ(1, pages_told(watch));
+	EXPECT_EQ(0, poke(PAGE(2), 77));
+	EXPECT_EQ(0, poke(PAGE(9), 78));
+	EXPECT_EQ(0, peer_poke(&self->peer, PAGE(11), 79));
+	/* to look tells nobody */
+	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_GET, 0, MARKS * page_size,
+				&marks, 0));
+	EXPECT_EQ(BIT(2) | BIT(9) | BIT(11), marks);
+	EXPECT_EQ(0, pages_told(watch));
+	EXPECT_EQ(BIT(2) | BIT(9) | BIT(11), harvest(self->fd));
+	EXPECT_EQ(1, pages_told(watch));
+	/* and the next stores are marked anew, whoever makes them */
+	EXPECT_EQ(0, poke(PAGE(9), 80));
+	EXPECT_EQ(0, peer_poke(&self->peer, PAGE(2), 81));
+	EXPECT_EQ(BIT(2) | BIT(9), harvest(self->fd));
+	EXPECT_EQ(0, harvest(self->fd));
+	EXPECT_EQ(81, *PAGE(2));
+	EXPECT_EQ(80, peer_peek(&self->peer, PAGE(9)));
+	EXPECT_EQ(79, *PAGE(11));
+	close(watch);
+}
+
+TEST_F(notifier, marks_stay_when_the_range_is_protected)
+{
+	ASSERT_EQ(0, dirty_start(self->fd, 0, MARKS * page_size));
+	EXPECT_EQ(0, poke(PAGE(3), 77));
+	ASSERT_EQ(0, region_protect(self->fd, 0, self->length,
+				    MMEXT_PROTECT_READ_ONLY));
+	EXPECT_EQ(-SIGSEGV, poke(PAGE(4), 78));
+	EXPECT_EQ(BIT(3), harvest(self->fd));
+	ASSERT_EQ(0, region_protect(self->fd, 0, self->length, 0));
+	EXPECT_EQ(0, poke(PAGE(4), 78));
+	EXPECT_EQ(BIT(4), harvest(self->fd));
+	EXPECT_EQ(77, peer_peek(&self->peer, PAGE(3)));
+}
+
+/*
+ * Threads count up, each in pages of its own, while these are harvested and
+ * protected: see dirty_test.  One word is what a harvest before made of it, or
+ * is in what this one gives out.
+ */
+#define STORERS	2
+/* Pages that are protected now and then. */
+#define NR_PROTECTED	4
+
+struct storer {
+	char *addr;
+	int nr;
+	int stop;
+	unsigned long stores;
+	unsigned long refused;
+};
+
+static volatile __u32 *word_of(char *addr, size_t page)
+{
+	return (volatile __u32 *)(addr + page * page_size);
+}
+
+static __noinline int count_up(volatile __u32 *word)
+{
+	if (sigsetjmp(fault_env, 0))
+		return -1;
+	fault_armed = 1;
+	++*word;
+	fault_armed = 0;
+	return 0;
+}
+
+static void *store_on(void *arg)
+{
+	struct storer *s = arg;
+	__u32 state = 4711 + s->nr;
+	size_t page;
+
+	while (!load(&s->stop)) {
+		page = next_random(&state) % (NR_PAGES / STORERS) * STORERS +
+		       s->nr;
+		if (!count_up(word_of(s->addr, page)))
+			s->stores++;
+		else if (page < NR_PROTECTED)
+			s->refused++;
+		else
+			break;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(notifier, no_store_is_lost_while_one_harvests_and_protects, 120)
+{
+	struct rounds rounds = rounds_begin(2000);
+	__u32 known[NR_PAGES] = { 0 }, seen[NR_PAGES];
+	struct storer storers[STORERS];
+	pthread_t threads[STORERS];
+	unsigned long stores = 0;
+	__u64 marks, found = 0;
+	int i, n, last = 0, told;
+
+	fault_catch();
+	ASSERT_EQ(0, region_free(self->fd, 0, self->length));
+	ASSERT_EQ(0, dirty_start(self->fd, 0, MARKS * page_size));
+	for (i = 0; i < STORERS; i++) {
+		storers[i] = (struct storer) { .addr = self->addr, .nr = i };
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, store_on,
+					    &storers[i]));
+	}
+
+	for (n = 0; !last; n++) {
+		if (!rounds_go_on(&rounds, n)) {
+			for (i = 0; i < STORERS; i++) {
+				store(&storers[i].stop, 1);
+				ASSERT_EQ(0, pthread_join(threads[i], NULL));
+				stores += storers[i].stores;
+			}
+			last = 1;
+		}
+		if (n % 8 == 1) {
+			__u32 before;
+
+			ASSERT_EQ(0, region_protect(self->fd, 0, NR_PROTECTED *
+						    page_size,
+						    MMEXT_PROTECT_READ_ONLY));
+			before = *word_of(self->addr, n / 8 % NR_PROTECTED);
+			spin(2000);
+			EXPECT_EQ(before, *word_of(self->addr,
+						   n / 8 % NR_PROTECTED));
+			ASSERT_EQ(0, region_protect(self->fd, 0, NR_PROTECTED *
+						    page_size, 0));
+		}
+		for (i = 0; i < NR_PAGES; i++)
+			seen[i] = *word_of(self->addr, i);
+		ASSERT_LE(0, pages_told(self->watch));
+		marks = harvest(self->fd);
+		told = pages_told(self->watch);
+		ASSERT_LE(__builtin_popcountll(marks), told);
+		for (i = 0; i < NR_PAGES; i++) {
+			if (!(marks & BIT(i))) {
+				ASSERT_EQ(known[i], seen[i])
+					TH_LOG("round %d, page %d", n, i);
+				continue;
+			}
+			found++;
+			known[i] = *word_of(self->addr, i);
+		}
+	}
+	for (i = 0; i < NR_PAGES; i++)
+		EXPECT_EQ(known[i], *word_of(self->addr, i));
+	printf("# %lu stores, %llu marks\n", stores, (unsigned long long)found);
+	fflush(stdout);
+	EXPECT_LT(0, stores);
+	EXPECT_LT(0, found);
+}
+
 TEST_HARNESS_MAIN

@@ -44,6 +44,16 @@ static char *map_private(int fd, size_t length)
 	return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 }
 
+/* The dirty log's first 64 pages, as it was left. */
+static __u64 marks_of(int fd)
+{
+	__u64 marks = 0;
+	int ret = dirty_call(fd, MMEXT_DIRTY_GET | MMEXT_DIRTY_CLEAR, 0,
+			     64 * page_size, &marks, 0);
+
+	return ret ? ~0ULL : marks;
+}
+
 TEST_F(page, backing_is_what_info_and_fdinfo_say)
 {
 	char path[64], text[512];
@@ -412,7 +422,7 @@ TEST_F(page, map_populate_maps_it)
 			  MAP_SHARED | MAP_POPULATE, self->fd, 0);
 
 	ASSERT_NE(MAP_FAILED, addr);
-	/* writable, so populated by stores: nothing is left to fault */
+	/* by loads, but nothing is left to fault */
 	EXPECT_EQ(NR_PAGES, entries_present(self->fd, addr, self->length));
 	munmap(addr, self->length);
 }
@@ -425,6 +435,122 @@ TEST_F(page, dontneed_drops_entries_and_keeps_data)
 						self->length));
 	EXPECT_EQ(-1, filled_not(self->addr, self->length, 1));
 	EXPECT_EQ(NR_PAGES, region_pages(self->fd));
+}
+
+TEST_F(page, mlock_maps_it_and_locks_nothing)
+{
+	ASSERT_EQ(0, dirty_start(self->fd, 0, 64 * page_size));
+	fill(self->addr, self->length / 2, 1);
+	ASSERT_EQ(0, region_unmap(self->fd, 0, self->length, 0));
+	EXPECT_EQ(0, mlock(self->addr, self->length));
+	/* by loads, which give a hole a page and mark nothing */
+	EXPECT_EQ(NR_PAGES, entries_present(self->fd, self->addr,
+					    self->length));
+	EXPECT_EQ(NR_PAGES, region_pages(self->fd));
+	EXPECT_EQ(0xf, marks_of(self->fd));
+	EXPECT_EQ(0, status_kb("VmLck:"));
+	/* nothing keeps the pages from going */
+	ASSERT_EQ(0, region_free(self->fd, 0, page_size));
+	EXPECT_EQ(0, peek(self->addr));
+	EXPECT_EQ(-1, filled_not(PAGE(1), self->length / 2 - page_size, 2));
+	EXPECT_EQ(0, munlock(self->addr, self->length));
+}
+
+TEST_F(page, map_populate_marks_nothing_and_may_be_protected)
+{
+	char *addr;
+
+	fill(self->addr, self->length, 1);
+	ASSERT_EQ(0, dirty_start(self->fd, 0, 64 * page_size));
+	ASSERT_EQ(0, region_protect(self->fd, 0, 2 * page_size,
+				    MMEXT_PROTECT_READ_ONLY));
+	addr = mmap(NULL, self->length, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_POPULATE, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+	EXPECT_EQ(NR_PAGES, entries_present(self->fd, addr, self->length));
+	EXPECT_EQ(0, marks_of(self->fd));
+	EXPECT_EQ(-SIGSEGV, poke(addr, 9));
+	EXPECT_EQ(0, poke(addr + 2 * page_size, 9));
+	EXPECT_EQ(4, marks_of(self->fd));
+	munmap(addr, self->length);
+}
+
+/* Of a private mapping that can be stored to, both make copies. */
+TEST_F(page, mlock_of_a_private_mapping_keeps_the_region)
+{
+	char *addr = map_private(self->fd, self->length);
+
+	ASSERT_NE(MAP_FAILED, addr);
+	fill(self->addr, self->length, 1);
+	EXPECT_EQ(0, mlock(addr, self->length));
+	EXPECT_EQ(0, status_kb("VmLck:"));
+	EXPECT_EQ(-1, filled_not(addr, self->length, 1));
+	EXPECT_EQ(0, poke(addr, 77));
+	EXPECT_EQ(1, peek(self->addr));
+	EXPECT_EQ(0, munlock(addr, self->length));
+	ASSERT_EQ(0, region_unmap(self->fd, 0, self->length,
+				  MMEXT_UNMAP_EVEN_COWS));
+	EXPECT_EQ(-1, filled_not(addr, self->length, 1));
+	munmap(addr, self->length);
+}
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED	24
+#endif
+
+/*
+ * Whatever a kernel says to it, no advice but DONTNEED takes entries, and none
+ * loses what was stored.  Not those that poison a page.
+ */
+TEST_F(page, no_advice_loses_data)
+{
+	size_t half = self->length / 2;
+	int advice, left;
+	char *private;
+	bool drops;
+
+	for (advice = 0; advice < 100; advice++) {
+		private = map_private(self->fd, self->length);
+		ASSERT_NE(MAP_FAILED, private);
+		fill(self->addr, self->length, advice);
+		fill(private, half, 200);
+		drops = advice == MADV_DONTNEED ||
+			advice == MADV_DONTNEED_LOCKED;
+		left = madvise(self->addr, self->length, advice) || !drops ?
+		       NR_PAGES : 0;
+		EXPECT_EQ(left, entries_present(self->fd, self->addr,
+						self->length))
+			TH_LOG("advice %d", advice);
+		EXPECT_EQ(-1, filled_not(self->addr, self->length, advice))
+			TH_LOG("advice %d", advice);
+		/* of copies these and FREE are for the taking away */
+		if (!drops && advice != MADV_FREE) {
+			madvise(private, self->length, advice);
+			EXPECT_EQ(-1, filled_not(private, half, 200))
+				TH_LOG("advice %d", advice);
+		}
+		EXPECT_EQ(-1, filled_not(private + half, half,
+					 advice + NR_PAGES / 2))
+			TH_LOG("advice %d", advice);
+		munmap(private, self->length);
+	}
+	EXPECT_EQ(NR_PAGES, region_pages(self->fd));
+}
+
+TEST_F(page, dontneed_of_copies_shows_the_region_again)
+{
+	char *addr = map_private(self->fd, self->length);
+
+	ASSERT_NE(MAP_FAILED, addr);
+	fill(self->addr, self->length, 1);
+	fill(addr, self->length, 100);
+	ASSERT_EQ(0, madvise(addr, 2 * page_size, MADV_DONTNEED));
+	EXPECT_EQ(1, peek(addr));
+	EXPECT_EQ(2, peek(addr + page_size));
+	EXPECT_EQ(-1, filled_not(addr + 2 * page_size,
+				 self->length - 2 * page_size, 102));
+	EXPECT_EQ(-1, filled_not(self->addr, self->length, 1));
+	munmap(addr, self->length);
 }
 
 struct storm {
@@ -481,6 +607,45 @@ TEST_F(page, dontneed_of_a_table_against_faults_populate_and_zap)
 	EXPECT_EQ(0, s.bad);
 	EXPECT_EQ(-1, filled_not(s.addr, TABLE, 3));
 	munmap(s.addr, TABLE);
+}
+
+/* The same with copies, which go with the table. */
+TEST_F(page, dontneed_of_a_table_of_copies_against_stores_and_unmap)
+{
+	struct storm s = { .fd = self->fd };
+	struct rounds rounds = rounds_begin(400);
+	char *shared = region_map(self->fd, TABLE, 0);
+	char *hole = region_map_aligned(self->fd, TABLE, 0);
+	pthread_t thread;
+	long i, at;
+	int val;
+
+	ASSERT_NE(MAP_FAILED, shared);
+	ASSERT_NE(MAP_FAILED, hole);
+	s.addr = mmap(hole, TABLE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_FIXED, self->fd, 0);
+	ASSERT_EQ(hole, s.addr);
+	fill(shared, TABLE, 3);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, drop_tables, &s));
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
+		at = i * 37 % (TABLE / page_size);
+		val = peek(s.addr + at * page_size);
+		s.bad += val != (__u8)(3 + at) && val != 77;
+		s.addr[at * page_size] = 77;
+		val = peek(s.addr + at * page_size);
+		s.bad += val != (__u8)(3 + at) && val != 77;
+		if (i % 8 == 0)
+			ASSERT_EQ(0, region_unmap(self->fd, 0, TABLE, i % 16 ?
+						  0 : MMEXT_UNMAP_EVEN_COWS));
+	}
+	store(&s.end, 1);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_GT(s.dropped, 0);
+	EXPECT_EQ(0, s.failed);
+	EXPECT_EQ(0, s.bad);
+	EXPECT_EQ(-1, filled_not(shared, TABLE, 3));
+	munmap(s.addr, TABLE);
+	munmap(shared, TABLE);
 }
 
 /* More references than there is room for at once. */

@@ -75,6 +75,19 @@
  * process stores to one: then it has a copy of its own, and the region keeps
  * its page.  The copies are left alone by every call but ZAP, REVOKE and UNMAP
  * with EVEN_COWS.
+ *
+ * mlock, MAP_POPULATE, madvise
+ * ----------------------------
+ * Of page frames Linux faults nothing in and locks nothing: mlock(2) and
+ * MAP_POPULATE succeed and do nothing, MADV_DONTNEED and most other advice is
+ * -EINVAL; MMEXT_POPULATE and MMEXT_ZAP are what there is instead.  Of PAGE
+ * backing mlock(2) and MAP_POPULATE fault every page in, by loads, which give a
+ * hole a page and mark nothing in the dirty log, and for a private mapping that
+ * can be stored to by stores, which make copies; they lock nothing, and the
+ * entries go by every call that drops entries.  MADV_DONTNEED drops the entries
+ * of the range, and of a private mapping the copies, at any time, whatever else
+ * is done to the region meanwhile; from 6.14 on it frees page tables as well.
+ * No advice changes what a region holds.
  */
 #ifndef _UAPI_LINUX_MMEXT_H
 #define _UAPI_LINUX_MMEXT_H
