@@ -49,20 +49,6 @@ static int level(int fd, const void *addr)
 	return ret ? ret : (int)entry.shift;
 }
 
-static int dirty_call(int fd, __u32 flags, __u64 offset, __u64 length,
-		      void *marks)
-{
-	struct mmext_dirty arg = {
-		.size = sizeof(arg),
-		.flags = flags,
-		.offset = offset,
-		.length = length,
-		.marks = (uintptr_t)marks,
-	};
-
-	return call_all(fd, MMEXT_DIRTY, &arg);
-}
-
 FIXTURE(huge)
 {
 	int fd;
@@ -705,20 +691,19 @@ TEST_F(huge, dirty_log_of_a_part)
 
 	FILL(0, 1);
 	FILL(1, 2);
-	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_START,
-				BLOCK + 2 * page_size, 2 * page_size, NULL));
+	ASSERT_EQ(0, dirty_start(self->fd, BLOCK + 2 * page_size, 2 * page_size));
 	EXPECT_EQ(NONE_OR_PAGE, LEVEL(1));
 	EXPECT_EQ(self->block, LEVEL(0));
 	EXPECT_EQ(0, poke(AT(1) + page_size, 9));
 	EXPECT_EQ(0, poke(AT(1) + 3 * page_size, 9));
 	EXPECT_EQ(self->page, LEVEL(1));
 	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_GET | MMEXT_DIRTY_CLEAR,
-				BLOCK, BLOCK, marks));
+				BLOCK, BLOCK, marks, 0));
 	EXPECT_EQ(1ULL << 3, marks[0]);
 	EXPECT_EQ(0, poke(AT(1) + 2 * page_size, 9));
 	EXPECT_EQ(0, poke(AT(1) + 3 * page_size, 9));
 	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_GET, BLOCK, BLOCK,
-				marks));
+				marks, 0));
 	EXPECT_EQ(3ULL << 2, marks[0]);
 }
 
@@ -728,18 +713,18 @@ TEST_F(huge, dirty_log_of_a_block_that_nothing_maps)
 
 	FILL(1, 2);
 	ASSERT_EQ(0, region_zap(self->fd, AT(1), BLOCK));
-	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_START, 0, LENGTH, NULL));
+	ASSERT_EQ(0, dirty_start(self->fd, 0, LENGTH));
 	FILLED(1, 2);
 	EXPECT_EQ(0, poke(AT(1) + 5 * page_size, 9));
 	EXPECT_EQ(0, poke(AT(2) + 5 * page_size, 9));
 	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_GET, BLOCK, BLOCK,
-				marks));
+				marks, 0));
 	EXPECT_EQ(1ULL << 5, marks[0]);
 	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_GET, 2 * BLOCK, BLOCK,
-				marks));
+				marks, 0));
 	EXPECT_EQ(1ULL << 5, marks[0]);
 	/* without the log it may be whole again, once nothing of it is mapped */
-	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_STOP, 0, LENGTH, NULL));
+	ASSERT_EQ(0, dirty_stop(self->fd, 0, LENGTH));
 	ASSERT_EQ(AT(1), mmap(AT(1), BLOCK, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_FIXED, self->fd, BLOCK));
 	EXPECT_EQ(9, *(AT(1) + 5 * page_size));
@@ -751,15 +736,14 @@ TEST_F(huge, dirty_log_of_a_read_only_block)
 	__u64 marks[8];
 
 	ASSERT_EQ(0, region_populate(self->fd, AT(1), BLOCK, 0));
-	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_START, BLOCK, BLOCK,
-				NULL));
+	ASSERT_EQ(0, dirty_start(self->fd, BLOCK, BLOCK));
 	EXPECT_EQ(0, poke(AT(1) + 5 * page_size, 9));
 	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_GET, BLOCK, BLOCK,
-				marks));
+				marks, 0));
 	EXPECT_EQ(1ULL << 5, marks[0]);
 	EXPECT_EQ(0, poke(AT(1) + 6 * page_size, 9));
 	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_GET, BLOCK, BLOCK,
-				marks));
+				marks, 0));
 	EXPECT_EQ(3ULL << 5, marks[0]);
 }
 
