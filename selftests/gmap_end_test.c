@@ -153,8 +153,10 @@ TEST_F_TIMEOUT(owner, ends_with_faults_in_flight, 180)
 		EXPECT_EQ(i & 1 ? 128 + SIGKILL : 0,
 			  i & 1 ? runner_kill(&self->owner->runner) :
 				  runner_stop(&self->owner->runner));
+		/* a fault in flight may be the last to have the parent's memory */
+		for (n = 0; n < 2000 && peek(self->window) >= 0; n++)
+			usleep(5000);
 		EXPECT_EQ(-SIGBUS, peek(self->window));
-		usleep(1000);
 		store(&c.end, 1);
 		for (n = 0; n < 3; n++)
 			pthread_join(threads[n], NULL);
@@ -254,7 +256,9 @@ TEST_F_TIMEOUT(owner, is_taken_by_the_oom_reaper, 180)
 {
 	const char *dir = "/tmp/mmext-gmap-disk", *image = "/tmp/mmext-gmap-img";
 	struct crowd c = { .window = self->window, .nr = 64 };
-	char path[] = "/tmp/mmext-gmap-disk/file", reaped[64];
+	/* which the process that was forked before has as well */
+	static char path[] = "/tmp/mmext-gmap-disk/file";
+	char reaped[64];
 	pthread_t thread;
 	int frozen, i;
 
@@ -274,9 +278,9 @@ TEST_F_TIMEOUT(owner, is_taken_by_the_oom_reaper, 180)
 
 	snprintf(reaped, sizeof(reaped), "oom_reaper: reaped process %d",
 		 self->owner->runner.pid);
-	for (i = 0; i < 600 && !log_has(reaped); i++)
-		usleep(50000);
-	EXPECT_TRUE(log_has(reaped));
+	for (i = 0; i < 60 && !log_has(reaped); i++)
+		usleep(500000);
+	EXPECT_GT(60, i);
 	/* it is there yet, but its memory is not */
 	EXPECT_EQ(0, kill(self->owner->runner.pid, 0));
 	if (variant->kind == HOST_ANON) {
@@ -348,8 +352,8 @@ FIXTURE_TEARDOWN(device)
 TEST_F_TIMEOUT(device, as_a_parent, 180)
 {
 	struct rounds rounds = gmap_rounds(200);
+	int i, n, ret;
 	__u32 a, b;
-	int i, n;
 
 	NEED();
 	EXPECT_EQ(-1, numbered_not(self->window, LENGTH, 0));
@@ -365,7 +369,10 @@ TEST_F_TIMEOUT(device, as_a_parent, 180)
 		ASSERT_EQ(0, region_protect(self->backing, n * page_size,
 					    page_size,
 					    MMEXT_PROTECT_READ_ONLY));
-		ASSERT_EQ(-SIGSEGV, poke(WINDOW(n), 1)) TH_LOG("round %d", i);
+		/* it is not the parent's mapping that says so */
+		ret = poke(WINDOW(n), 1);
+		ASSERT_TRUE(ret == -SIGSEGV || ret == -SIGBUS)
+			TH_LOG("round %d: %d", i, ret);
 		ASSERT_EQ(WORD(HOST(n)), WORD(WINDOW(n)));
 		ASSERT_EQ(0, region_protect(self->backing, n * page_size,
 					    page_size, 0));
@@ -468,7 +475,7 @@ TEST_F(nested, window_as_a_parent_of_another)
 	NEED();
 	ASSERT_GE(other, 0);
 	ASSERT_EQ(0, gmap_map(other, self->window, 0, LENGTH));
-	window = window_map(other, LENGTH, 0);
+	window = region_map_aligned(other, LENGTH, 0);
 	ASSERT_NE(MAP_FAILED, window);
 	EXPECT_EQ(1, peek(self->window));
 	EXPECT_EQ(-SIGBUS, peek(window));
@@ -515,7 +522,7 @@ TEST_F(nested, window_as_a_parent_across_processes)
 	space = recv_fd(other.sock);
 	ASSERT_GE(space, 0);
 	ASSERT_EQ(0, runner_end(&other));
-	window = window_map(space, LENGTH, 0);
+	window = region_map_aligned(space, LENGTH, 0);
 	ASSERT_NE(MAP_FAILED, window);
 	EXPECT_EQ(-SIGBUS, peek(window));
 	EXPECT_EQ(-EFAULT, gmap_fault(space, 0, page_size, 0));
