@@ -31,8 +31,8 @@ struct gmap_events {
 	struct mmext_gmap_notifier nb;
 	struct mmext_gmap *gmap;
 	wait_queue_head_t wait;
-	struct mutex reading;
-	spinlock_t lock;
+	struct mutex reading;	/* one reader at a time */
+	spinlock_t lock;	/* of what follows */
 	bool gone;
 	u32 lost;
 	u32 head;

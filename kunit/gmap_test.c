@@ -106,15 +106,16 @@ FX_CASE(the_place_of_an_entry_is_its_guest_address)
 		0, 1, 511, 512, 513, 512 * 512 - 1, 512 * 512, 1UL << 40,
 	};
 	struct mmext_gmap *g = space(f, ULONG_MAX, PAGE_SHIFT, 0);
-	unsigned long gaddr;
+	unsigned long gaddr, *entry;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
 		gaddr = at[i] << PAGE_SHIFT;
 		KUNIT_ASSERT_EQ(test, mmext_gmap_map_segment(g, 0, gaddr,
 							     PAGE_SIZE), 0);
-		KUNIT_EXPECT_EQ(test, gaddr, __mmext_gmap_segment_gaddr(
-					gmap_entry(g, gaddr + 17)));
+		entry = gmap_entry(g, gaddr + 17);
+		KUNIT_EXPECT_EQ(test, gaddr,
+				__mmext_gmap_segment_gaddr(entry));
 	}
 	mmext_gmap_free(g);
 }
@@ -200,19 +201,20 @@ FX_CASE(random_changes_are_those_of_an_array)
 		u32 r = prandom_u32_state(&rnd);
 		unsigned long to = r % MODEL, from = r / 64 % MODEL;
 		unsigned long nr = 1 + r / 4096 % 16;
+		int err;
 
 		nr = min3(nr, MODEL - to, MODEL - from);
 		if (r >> 30) {
-			KUNIT_ASSERT_EQ(test, mmext_gmap_map_segment(g,
-							from * SEGMENT,
-							to * SEGMENT,
-							nr * SEGMENT), 0);
+			err = mmext_gmap_map_segment(g, from * SEGMENT,
+						     to * SEGMENT,
+						     nr * SEGMENT);
+			KUNIT_ASSERT_EQ(test, err, 0);
 			for (i = 0; i < nr; i++)
 				model[to + i] = from + i;
 		} else {
-			KUNIT_ASSERT_EQ(test, mmext_gmap_unmap_segment(g,
-							to * SEGMENT,
-							nr * SEGMENT), 0);
+			err = mmext_gmap_unmap_segment(g, to * SEGMENT,
+						       nr * SEGMENT);
+			KUNIT_ASSERT_EQ(test, err, 0);
 			for (i = 0; i < nr; i++)
 				model[to + i] = -1;
 		}
@@ -443,7 +445,7 @@ FX_CASE(arms_allow_what_they_say)
 #ifdef CONFIG_FAULT_INJECTION
 #define nth_fails(_n)	WRITE_ONCE(current->fail_nth, _n)
 #else
-#define nth_fails(_n)	do { (void)(_n); } while (0)
+#define nth_fails(_n)	((void)(_n))
 #endif
 
 /* How many were made to fail, before it went through. */

@@ -665,7 +665,7 @@ EXPORT_SYMBOL_GPL(mmext_gmap_contiguous);
 unsigned long mmext_gmap_reverse(struct mmext_gmap *gmap, unsigned long vmaddr,
 				 u64 *gaddrs, unsigned long nr)
 {
-	unsigned long gfirst, glast, found = 0, *entry;
+	unsigned long gfirst, glast __maybe_unused, found = 0, *entry;
 	struct gmap_extent *e;
 
 	mmext_gmap_lock(gmap);
@@ -690,6 +690,7 @@ EXPORT_SYMBOL_GPL(mmext_gmap_reverse);
  * Context: process context, or a notifier's callback; interrupts are on.
  */
 void mmext_gmap_lock(struct mmext_gmap *gmap)
+	__acquires(&gmap->lock)
 {
 	spin_lock(&gmap->lock);
 }
@@ -703,6 +704,7 @@ EXPORT_SYMBOL_GPL(mmext_gmap_lock);
  * one that no CPU has any more.
  */
 void mmext_gmap_unlock(struct mmext_gmap *gmap)
+	__releases(&gmap->lock)
 {
 	gmap_window_flush(gmap);
 	spin_unlock(&gmap->lock);

@@ -130,7 +130,7 @@ struct gmap_mm {
 	struct list_head spaces;
 	atomic_t nr_windows;
 	atomic_t active[1 << GMAP_ACTIVE_BITS];
-	spinlock_t lock;
+	spinlock_t lock; /* see above */
 	struct gmap_busy_table busy;
 	unsigned long windows_first;
 	unsigned long windows_last;
@@ -206,10 +206,10 @@ struct mmext_gmap {
 	bool gone;
 	unsigned int top;
 	unsigned long *root;
-	struct mutex change;
+	struct mutex change; /* who maps and unmaps */
 	struct mmext_gmap_view self;
 
-	spinlock_t lock;
+	spinlock_t lock; /* see above */
 	seqcount_spinlock_t tree_seq;
 	struct rb_root_cached by_vmaddr;
 	struct rb_root by_gaddr;

@@ -18,7 +18,7 @@ static bool linked_elsewhere(struct mmext_gmap *g, const unsigned long *word,
 			     unsigned long vmaddr)
 {
 	unsigned long first = gmap_segment_first(g, vmaddr);
-	unsigned long gfirst, glast, *other;
+	unsigned long gfirst, glast __maybe_unused, *other;
 	struct gmap_extent *e;
 
 	gmap_for_each_alias(g, e, first, first, gfirst, glast) {

@@ -21,7 +21,7 @@
 /* the parent's memory, and where it is in the space: more than one of its tables */
 #define HOST	((char *)(1UL << 44))
 #define SEGS	4UL
-#define OTHER	(1ULL << 43)
+#define OTHER	((__u64)1 << 43)
 #define MANY	2000UL
 
 #define DEBUGFS	"/sys/kernel/debug/"
@@ -1474,6 +1474,7 @@ FIXTURE_VARIANT_ADD(call, mremap)
 GMAP_VARIANT(create, MMEXT_GMAP_CREATE, space_untouched, FAILS);
 GMAP_VARIANT(map, MMEXT_GMAP_MAP, after_gmap_map, FAILS);
 GMAP_VARIANT(map_inside, MMEXT_GMAP_MAP, after_gmap_map_inside, FAILS);
+
 FIXTURE_VARIANT_ADD(call, gmap_map_batch)
 {
 	.run = run_gmap_map_batch,
@@ -1482,9 +1483,11 @@ FIXTURE_VARIANT_ADD(call, gmap_map_batch)
 	.cmd = MMEXT_GMAP_MAP_BATCH,
 	FAILS,
 };
+
 GMAP_VARIANT(unmap, MMEXT_GMAP_UNMAP, after_gmap_unmap);
 GMAP_VARIANT(translate, MMEXT_GMAP_TRANSLATE, space_untouched);
 GMAP_VARIANT(reverse, MMEXT_GMAP_REVERSE, space_untouched);
+
 FIXTURE_VARIANT_ADD(call, gmap_link)
 {
 	.run = run_gmap_link,
@@ -1492,8 +1495,10 @@ FIXTURE_VARIANT_ADD(call, gmap_link)
 	.after = after_gmap_link,
 	.cmd = MMEXT_GMAP_LINK,
 };
+
 GMAP_VARIANT(unlink, MMEXT_GMAP_UNLINK, space_untouched);
 GMAP_VARIANT(fault, MMEXT_GMAP_FAULT, after_gmap_fault, FAILS);
+
 FIXTURE_VARIANT_ADD(call, gmap_notify)
 {
 	.run = run_gmap_notify,
@@ -1502,6 +1507,7 @@ FIXTURE_VARIANT_ADD(call, gmap_notify)
 	.cmd = MMEXT_GMAP_NOTIFY,
 	FAILS,
 };
+
 GMAP_VARIANT(protect, MMEXT_GMAP_PROTECT, after_gmap_protect);
 GMAP_VARIANT(discard, MMEXT_GMAP_DISCARD, space_untouched);
 GMAP_VARIANT(dirty, MMEXT_GMAP_DIRTY, after_gmap_dirty, FAILS);

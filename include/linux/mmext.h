@@ -201,7 +201,7 @@ struct mmext_gmap_notifier {
  * @current_gmap: the space, or NULL; RCU
  */
 struct mmext_gmap_view {
-	struct mutex lock;
+	struct mutex lock; /* for who changes current_gmap */
 	struct mmext_gmap __rcu *current_gmap;
 };
 
