@@ -9,6 +9,9 @@
 
 #define MOST_ROUNDS	15
 
+/* Objects up to this size are made once; of larger ones there is room for few. */
+#define MOST_KEPT	(64 * MIB)
+
 static int fds[OBJECTS];
 static size_t sizes_of[OBJECTS];
 
@@ -195,7 +198,8 @@ static int measure(const struct row *rows, size_t size, bool full, int rounds)
 	uint64_t t[32][MOST_ROUNDS];
 	int n = 0, i, round;
 
-	while (rows[n].measure && !strcmp(rows[n].measure, rows[0].measure))
+	while (rows[n].measure &&
+	       !strcmp(rows[n].measure, rows[0].measure))
 		n++;
 	if (n > 32)
 		abort();
@@ -216,15 +220,27 @@ static int measure(const struct row *rows, size_t size, bool full, int rounds)
 	return n;
 }
 
+static void close_objects(void)
+{
+	int i;
+
+	for (i = 0; i < OBJECTS; i++) {
+		if (fds[i])
+			close(fds[i]);
+		fds[i] = 0;
+	}
+}
+
 static void all(const struct row *rows, size_t size, bool full, int rounds,
 		const char *only)
 {
 	while (rows->measure) {
-		if (!only || !strcmp(only, rows->measure)) {
+		if (!only || !strcmp(only, rows->measure))
 			rows += measure(rows, size, full, rounds);
-			continue;
-		}
-		rows++;
+		else
+			rows++;
+		if (size > MOST_KEPT)
+			close_objects();
 	}
 }
 
@@ -246,26 +262,30 @@ static size_t bytes(const char *s)
 
 static void usage(void)
 {
-	fputs("mmext-bench [-r ROUNDS] [-m MEASURE] [-t] SIZE [SMALLER...]\n"
-	      "Every measure at SIZE, some at the smaller sizes as well; -t: how\n"
-	      "faults of several threads scale, in nanoseconds.\n", stderr);
+	fputs("mmext-bench [-r ROUNDS] [-m MEASURE] [-l | -t] SIZE [SIZE...]\n"
+	      "Every measure at the first size, some at the others as well; -l:\n"
+	      "some at all; -t: how faults of several threads scale, in\n"
+	      "nanoseconds.\n", stderr);
 	exit(1);
 }
 
 int main(int argc, char **argv)
 {
 	const char *only = NULL;
-	bool threads = false;
+	bool threads = false, full = true;
 	int rounds = 3, opt;
 	size_t size;
 
-	while ((opt = getopt(argc, argv, "r:m:t")) >= 0) {
+	while ((opt = getopt(argc, argv, "r:m:lt")) >= 0) {
 		switch (opt) {
 		case 'r':
 			rounds = atoi(optarg);
 			break;
 		case 'm':
 			only = optarg;
+			break;
+		case 'l':
+			full = false;
 			break;
 		case 't':
 			threads = true;
@@ -282,8 +302,8 @@ int main(int argc, char **argv)
 		scale(size);
 		return 0;
 	}
-	all(map_rows, size, true, rounds, only);
-	all(dirty_rows, size, true, rounds, only);
+	all(map_rows, size, full, rounds, only);
+	all(dirty_rows, size, full, rounds, only);
 	while (++optind < argc)
 		all(map_rows, bytes(argv[optind]), false, rounds, only);
 	return 0;
