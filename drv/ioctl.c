@@ -211,8 +211,8 @@ static int populate_run(struct vm_area_struct *vma, struct region *r,
 			unsigned long addr, struct page **pages,
 			unsigned long nr, pgprot_t prot, unsigned long *done)
 {
-	unsigned long i, run, pfn, left = nr;
-	int err = 0;
+	unsigned long left = nr;
+	int err;
 
 	if (region_has_pages(r)) {
 		err = mmext_vm_insert_pages_prot(vma, addr, pages, &left, prot);
@@ -220,19 +220,32 @@ static int populate_run(struct vm_area_struct *vma, struct region *r,
 		return err;
 	}
 
-	/* as few calls as the order of the frames allows */
-	for (i = 0; i < nr && !err; i += run) {
-		pfn = page_to_pfn(pages[i]);
-		for (run = 1; i + run < nr; run++) {
-			if (page_to_pfn(pages[i + run]) != pfn + run)
-				break;
-		}
-		err = mmext_remap_pfn_range(vma, addr + (i << PAGE_SHIFT), pfn,
-					    run << PAGE_SHIFT, prot);
-		if (!err)
-			*done += run;
-	}
+	err = mmext_remap_pages(vma, addr, pages, nr, prot);
+	if (!err)
+		*done += nr;
 	return err;
+}
+
+/*
+ * Have the pages of a stretch, those that are missing made, and, if they are to be
+ * stored to, marked: the stores are seen by nobody.  *nr is how many there are now.
+ */
+static int populate_make(struct region *r, pgoff_t index, bool write,
+			 unsigned long *nr)
+{
+	struct page *page;
+	unsigned long i;
+
+	for (i = 0; i < *nr; i++) {
+		page = region_page_alloc(r, index + i);
+		if (IS_ERR(page)) {
+			*nr = i;
+			return PTR_ERR(page);
+		}
+		if (write && !region_read_only(r, index + i))
+			region_dirty_mark(r, index + i);
+	}
+	return 0;
 }
 
 /* Map the pages of a stretch.  The region's lock keeps them where they are. */
@@ -240,11 +253,11 @@ static int populate_pages(struct vm_area_struct *vma, struct region *r,
 			  unsigned long addr, unsigned long nr, bool write,
 			  unsigned long *done)
 {
+	DECLARE_BITMAP(read_only, STEP_PAGES);
 	pgoff_t index = region_index(vma, addr);
-	bool run_write = false, page_write;
-	struct page **pages, *page;
-	unsigned long run = 0, i;
-	int err = 0, ret;
+	unsigned long i, end;
+	struct page **pages;
+	int err = 0, ret = 0;
 
 	/* a store to a private mapping makes a copy, whatever is there */
 	write = write && vma->vm_flags & VM_SHARED;
@@ -254,34 +267,26 @@ static int populate_pages(struct vm_area_struct *vma, struct region *r,
 	if (!pages)
 		return -ENOMEM;
 
-	for (i = 0; i <= nr; i++) {
-		page = i < nr ? region_page_alloc(r, index + i) : NULL;
-		if (IS_ERR(page)) {
-			err = PTR_ERR(page);
-			page = NULL;
-		}
-		page_write = page && write && !region_read_only(r, index + i);
-		if (page_write)
-			region_dirty_mark(r, index + i);
+	if (region_pages(r, index, nr, pages, read_only) < nr ||
+	    (write && !xa_empty(&r->dirty))) {
+		err = populate_make(r, index, write, &nr);
+		if (nr)
+			region_pages(r, index, nr, pages, read_only);
+	}
+	if (!write)
+		bitmap_fill(read_only, nr);
 
-		if (run && (!page || page_write != run_write)) {
-			ret = populate_run(vma, r, addr + (*done << PAGE_SHIFT),
-					   pages, run,
-					   mmext_vma_prot(vma, run_write), done);
-			if (ret) {
-				err = ret;
-				break;
-			}
-			run = 0;
-		}
-		if (!page)
-			break;
-		run_write = page_write;
-		pages[run++] = page;
+	for (i = 0; i < nr && !ret; i = end) {
+		bool ro = test_bit(i, read_only);
+
+		end = ro ? find_next_zero_bit(read_only, nr, i) :
+			   find_next_bit(read_only, nr, i);
+		ret = populate_run(vma, r, addr + (i << PAGE_SHIFT), pages + i,
+				   end - i, mmext_vma_prot(vma, !ro), done);
 	}
 
 	free_page((unsigned long)pages);
-	return err;
+	return ret ?: err;
 }
 
 static long populate_step(struct file *file, void *arg, u64 pages)

@@ -65,6 +65,19 @@ static inline pte_t mmext_mk_pte(unsigned long pfn, pgprot_t prot)
 }
 
 /*
+ * The same by way of frame 0's entry, which who makes many makes once: what the
+ * protection is, is not asked again.
+ */
+static inline pte_t mmext_pte_of(pte_t zero, unsigned long pfn, pgprot_t prot)
+{
+#ifdef compat_pte_advance
+	return compat_pte_advance(zero, pfn);
+#else
+	return mmext_mk_pte(pfn, prot);
+#endif
+}
+
+/*
  * Is it an entry that the engine put there?  Where entries have no bit for it,
  * that it is there must do: the kernel puts none into a shared PFN mapping.
  */

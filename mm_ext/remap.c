@@ -14,7 +14,8 @@
  * @vma: where it goes
  * @end: end of the range
  * @next: up to where it is in
- * @pfn: frame of @next
+ * @pfn: frame of @next, and those behind it; or
+ * @pages: the page of @next, and those behind it
  * @prot: protection of the entries
  * @seq: what @m's sequence was at the start
  * @relaxed: entries that were read-only are writable now
@@ -25,10 +26,26 @@ struct remap {
 	unsigned long end;
 	unsigned long next;
 	unsigned long pfn;
+	struct page **pages;
 	pgprot_t prot;
 	unsigned long seq;
 	bool relaxed;
 };
+
+/* What is there may stay if it shows the same, and may be stored to then. */
+static int keep_entry(struct remap *r, unsigned long addr, pte_t *ptep,
+		      pte_t pte)
+{
+	pte_t old = READ_ONCE(*ptep);
+
+	if (!mmext_pte_is(old, pte_pfn(pte)))
+		return -EBUSY;
+	if (pte_write(pte) && !pte_write(old)) {
+		mmext_pte_relax(r->vma, addr, ptep);
+		r->relaxed = true;
+	}
+	return 0;
+}
 
 /*
  * Fill one table.  apply_to_page_range() calls this for a range of one page,
@@ -38,29 +55,34 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
 {
 	struct remap *r = data;
 	unsigned long end = min(r->end - 1, addr | ~PMD_MASK) + 1;
-	unsigned long nr = 0;
-	pte_t old, pte;
+	unsigned long nr = (end - addr) >> PAGE_SHIFT, kept = 0, i;
+	pte_t zero = mmext_mk_pte(0, r->prot), pte;
+	struct mm_struct *mm = r->vma->vm_mm;
+	struct page **pages = r->pages;
+	unsigned long pfn = r->pfn;
+	pgprot_t prot = r->prot;
 	int err = 0;
 
 	if (!mmext_seq_current(r->m, r->seq))
 		return -EAGAIN;
 
-	for (; addr < end; addr += PAGE_SIZE, ptep++, r->pfn++) {
-		old = READ_ONCE(*ptep);
-		pte = mmext_mk_pte(r->pfn, r->prot);
-		if (pte_none(old)) {
-			mmext_set_pte(r->vma->vm_mm, addr, ptep, pte);
-			nr++;
-		} else if (!mmext_pte_is(old, r->pfn)) {
-			err = -EBUSY;
-			break;
-		} else if (pte_write(pte) && !pte_write(old)) {
-			mmext_pte_relax(r->vma, addr, ptep);
-			r->relaxed = true;
+	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
+		pte = mmext_pte_of(zero, pages ? page_to_pfn(pages[i]) : pfn + i,
+				   prot);
+		if (likely(pte_none(READ_ONCE(ptep[i])))) {
+			mmext_set_pte(mm, addr, ptep + i, pte);
+			continue;
 		}
+		err = keep_entry(r, addr, ptep + i, pte);
+		if (err)
+			break;
+		kept++;
 	}
 	r->next = addr;
-	mmext_count(r->m, inserted, nr);
+	r->pfn += i;
+	if (pages)
+		r->pages += i;
+	mmext_count(r->m, inserted, i - kept);
 	return err;
 }
 
@@ -123,3 +145,64 @@ int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 	return err;
 }
 EXPORT_SYMBOL_GPL(mmext_remap_pfn_range);
+
+/* As in a mapping of pages: a table that is there is not asked for. */
+static int fill_next(struct remap *r)
+{
+	struct mmext_walk w;
+	int err;
+
+	if (mmext_walk_lock(r->vma->vm_mm, r->next, r->end, &w)) {
+		err = fill_table(w.pte, r->next, r);
+		mmext_walk_unlock(&w);
+		return err;
+	}
+	if (w.leaf)
+		return -EBUSY;
+	return apply_to_page_range(r->vma->vm_mm, r->next, PAGE_SIZE,
+				   fill_table, r);
+}
+
+/**
+ * mmext_remap_pages - map the frames of pages
+ * @vma: one of the engine's, from mmext_vma_init()
+ * @addr: first user address, a multiple of the page size
+ * @pages: the pages; the entries take no reference to them
+ * @nr: how many
+ * @prot: protection of the entries
+ *
+ * mmext_remap_pfn_range() for frames that do not follow each other: one walk of
+ * the tables and not one for each piece.  There is no such function in
+ * mm/memory.c.
+ *
+ * Context: process context; mmap lock.  Allocates with GFP_KERNEL.
+ * Return: as mmext_remap_pfn_range().
+ */
+int mmext_remap_pages(struct vm_area_struct *vma, unsigned long addr,
+		      struct page **pages, unsigned long nr, pgprot_t prot)
+{
+	struct mmext_mapping *m = mmext_vma_mapping(vma);
+	struct remap r = { .m = m, .vma = vma, .pages = pages, .prot = prot };
+	int err = 0;
+
+	if (!m || mmext_vma_has_pages(vma) || !nr || addr < vma->vm_start ||
+	    addr >= vma->vm_end || !PAGE_ALIGNED(addr) ||
+	    nr > (vma->vm_end - addr) >> PAGE_SHIFT)
+		return -EINVAL;
+
+	r.next = addr;
+	r.end = addr + (nr << PAGE_SHIFT);
+	r.seq = atomic_long_read(&m->seq);
+
+	while (!err && r.next < r.end) {
+		err = fill_next(&r);
+		cond_resched();
+	}
+
+	if (r.relaxed)
+		mmext_tlb_relaxed(vma->vm_mm, addr, r.next);
+	if (err && r.next > addr)
+		mmext_zap_page_range_single(vma, addr, r.next - addr, NULL);
+	return err;
+}
+EXPORT_SYMBOL_GPL(mmext_remap_pages);

@@ -192,6 +192,8 @@ vm_fault_t mmext_fault_insert_pfns(struct vm_fault *vmf, unsigned long addr,
 int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 			  unsigned long pfn, unsigned long size,
 			  pgprot_t prot);
+int mmext_remap_pages(struct vm_area_struct *vma, unsigned long addr,
+		      struct page **pages, unsigned long nr, pgprot_t prot);
 
 /* iomap.c */
 int mmext_vm_iomap_memory(struct vm_area_struct *vma, phys_addr_t start,
