@@ -526,6 +526,8 @@ const struct row map_rows[] = {
 	  .arg = MMEXT_BENCH_REMAP_PFN_RANGE, .sizes = true },
 	{ "populate", "remap_pfn_range", KERNEL, NULL, call,
 	  .arg = MMEXT_BENCH_REMAP_PFN_RANGE, .sizes = true },
+	{ "populate", "remap_pfn_range-1", KERNEL, NULL, call,
+	  .arg = MMEXT_BENCH_REMAP_EACH },
 	{ "populate", "MADV_POPULATE_READ", MEMFD, can_populate, madvise_all,
 	  .arg = MADV_POPULATE_READ, .sizes = true },
 	{ "populate", "UFFDIO_CONTINUE", MEMFD, minor, minor_continue,

@@ -248,24 +248,21 @@ static int populate_make(struct region *r, pgoff_t index, bool write,
 	return 0;
 }
 
-/* Map the pages of a stretch.  The region's lock keeps them where they are. */
+/*
+ * Map the pages of a stretch, at most STEP_PAGES, which @pages has room for.  The
+ * region's lock keeps them where they are.
+ */
 static int populate_pages(struct vm_area_struct *vma, struct region *r,
 			  unsigned long addr, unsigned long nr, bool write,
-			  unsigned long *done)
+			  struct page **pages, unsigned long *done)
 {
 	DECLARE_BITMAP(read_only, STEP_PAGES);
 	pgoff_t index = region_index(vma, addr);
 	unsigned long i, end;
-	struct page **pages;
 	int err = 0, ret = 0;
 
 	/* a store to a private mapping makes a copy, whatever is there */
 	write = write && vma->vm_flags & VM_SHARED;
-
-	BUILD_BUG_ON(STEP_PAGES * sizeof(*pages) > PAGE_SIZE);
-	pages = (struct page **)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!pages)
-		return -ENOMEM;
 
 	if (region_pages(r, index, nr, pages, read_only) < nr ||
 	    (write && !xa_empty(&r->dirty))) {
@@ -285,14 +282,20 @@ static int populate_pages(struct vm_area_struct *vma, struct region *r,
 				   end - i, mmext_vma_prot(vma, !ro), done);
 	}
 
-	free_page((unsigned long)pages);
 	return ret ?: err;
 }
+
+/* POPULATE on its way; to get a page, and have it cleared, in each step costs. */
+struct populating {
+	struct mmext_populate *p;
+	struct page **pages;
+};
 
 static long populate_step(struct file *file, void *arg, u64 pages)
 {
 	struct region *r = file->private_data;
-	struct mmext_populate *p = arg;
+	struct populating *pop = arg;
+	struct mmext_populate *p = pop->p;
 	struct vm_area_struct *vma;
 	unsigned long done = 0;
 	bool write = p->flags & MMEXT_POPULATE_WRITE;
@@ -313,7 +316,8 @@ static long populate_step(struct file *file, void *arg, u64 pages)
 	else if (r->io)
 		err = populate_io(vma, r->io, p->addr, nr, write, &done);
 	else
-		err = populate_pages(vma, r, p->addr, nr, write, &done);
+		err = populate_pages(vma, r, p->addr, nr, write, pop->pages,
+				     &done);
 	up_read(&r->lock);
 unlock:
 	mmap_read_unlock(current->mm);
@@ -324,6 +328,7 @@ unlock:
 static int do_populate(struct file *file, void *arg)
 {
 	struct mmext_populate *p = arg;
+	struct populating pop = { .p = p };
 	int err;
 
 	if (p->flags & MMEXT_POPULATE_WRITE && !(file->f_mode & FMODE_WRITE))
@@ -332,7 +337,14 @@ static int do_populate(struct file *file, void *arg)
 	if (err)
 		return err;
 
-	return in_steps(file, p, &p->addr, NULL, &p->length, populate_step);
+	pop.pages = kmalloc_array(min_t(u64, p->length >> PAGE_SHIFT, STEP_PAGES),
+				  sizeof(*pop.pages), GFP_KERNEL_ACCOUNT);
+	if (!pop.pages)
+		return -ENOMEM;
+
+	err = in_steps(file, &pop, &p->addr, NULL, &p->length, populate_step);
+	kfree(pop.pages);
+	return err;
 }
 
 static long remap_step(struct file *file, void *arg, u64 pages)
@@ -721,6 +733,21 @@ static int do_dirty(struct file *file, void *arg)
 			dirty_track_step);
 }
 
+static void put_entry(struct mmext_entry *e, const struct mmext_pte *pte,
+		      bool show_pfn)
+{
+	e->flags = MMEXT_ENTRY_PRESENT;
+	if (pte->write)
+		e->flags |= MMEXT_ENTRY_WRITABLE;
+	if (pte->dirty)
+		e->flags |= MMEXT_ENTRY_DIRTY;
+	if (pte->young)
+		e->flags |= MMEXT_ENTRY_YOUNG;
+	e->shift = pte->shift;
+	if (show_pfn)
+		e->pfn = pte->pfn;
+}
+
 static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
 		       bool show_pfn, struct mmext_entry *e)
 {
@@ -738,16 +765,27 @@ static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
 			return;
 	} while (pfn != pte.pfn);
 
-	e->flags = MMEXT_ENTRY_PRESENT;
-	if (pte.write)
-		e->flags |= MMEXT_ENTRY_WRITABLE;
-	if (pte.dirty)
-		e->flags |= MMEXT_ENTRY_DIRTY;
-	if (pte.young)
-		e->flags |= MMEXT_ENTRY_YOUNG;
-	e->shift = pte.shift;
-	if (show_pfn)
-		e->pfn = pfn;
+	put_entry(e, &pte, show_pfn);
+}
+
+/* How many at once: what there is room for on the stack. */
+#define LOOKUP_PAGES	32UL
+
+static void lookup_many(struct vm_area_struct *vma, unsigned long addr,
+			unsigned long nr, bool show_pfn, struct mmext_entry *e)
+{
+	struct mmext_pte ptes[LOOKUP_PAGES];
+	unsigned long i, n;
+
+	for (; nr; nr -= n, addr += n << PAGE_SHIFT) {
+		n = min(nr, LOOKUP_PAGES);
+		if (mmext_follow_ptes(vma, addr, n, ptes))
+			return;
+		for (i = 0; i < n; i++, e++) {
+			if (ptes[i].shift)
+				put_entry(e, &ptes[i], show_pfn);
+		}
+	}
 }
 
 static long lookup_step(struct file *file, void *arg, u64 pages)
@@ -756,7 +794,7 @@ static long lookup_step(struct file *file, void *arg, u64 pages)
 	struct mmext_lookup *l = arg;
 	struct mmext_entry *entries;
 	struct vm_area_struct *vma;
-	unsigned long nr, i;
+	unsigned long nr;
 	long ret;
 
 	nr = min_t(u64, pages, STEP_PAGES);
@@ -770,9 +808,10 @@ static long lookup_step(struct file *file, void *arg, u64 pages)
 		goto free;
 	}
 	nr = pages_in_vma(vma, l->addr, pages, STEP_PAGES);
-	for (i = 0; i < nr; i++)
-		lookup_one(vma, l->addr + (i << PAGE_SHIFT), show_pfn,
-			   &entries[i]);
+	if (nr == 1)
+		lookup_one(vma, l->addr, show_pfn, entries);
+	else
+		lookup_many(vma, l->addr, nr, show_pfn, entries);
 	mmap_read_unlock(current->mm);
 
 	if (copy_to_user(u64_to_user_ptr(l->entries), entries,

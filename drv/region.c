@@ -403,9 +403,15 @@ static void get_marks(struct region *r, pgoff_t first, unsigned int nr,
 	}
 }
 
+/* A page, and no value, nothing of the xarray's own, and not nothing? */
+static bool is_page(const void *entry)
+{
+	return likely(entry && !((unsigned long)entry & 3));
+}
+
 /*
  * What a range of offsets has: pages, or with @frames their numbers, and @none.
- * Node by node of the xarray, since the look-up is most of what a page costs.
+ * Node by node of the xarray, since to look one up is most of what it costs.
  * Returns how many have something.
  */
 static __always_inline unsigned int gather(struct region *r, pgoff_t first,
@@ -413,34 +419,39 @@ static __always_inline unsigned int gather(struct region *r, pgoff_t first,
 					   bool frames, unsigned long none)
 {
 	XA_STATE(xas, &r->pages, first);
-	unsigned int i = 0, end, found = 0;
-	unsigned long entry;
+	unsigned int i = 0, n, end, found = 0;
+	void __rcu **slots;
+	struct page *entry;
 
 	rcu_read_lock();
 	while (i < nr) {
-		void __rcu **slot;
-
+		n = (first + i) % XA_CHUNK_SIZE;
+		end = min_t(unsigned int, nr, i + XA_CHUNK_SIZE - n);
 		xas_set(&xas, first + i);
-		entry = (unsigned long)xas_load(&xas);
-		end = min_t(unsigned long, nr, i + XA_CHUNK_SIZE -
-			    (first + i) % XA_CHUNK_SIZE);
-		/* offset 0 alone is no node's, nor is what is not there */
-		slot = xas_is_node(&xas) && !xas.xa_node->shift ?
-		       &xas.xa_node->slots[xas.xa_offset] : NULL;
+		entry = xas_load(&xas);
 
-		while (i < end) {
-			/* no value, and nothing of the xarray's own */
-			if (likely(entry && !(entry & 3))) {
-				if (frames)
-					entry = page_to_pfn((struct page *)entry);
-				out[i] = entry;
-				found++;
-			} else {
+		/* what is not there is in no node, and offset 0 can be alone */
+		if (!xas_is_node(&xas) || xas.xa_node->shift) {
+			for (; i < end; i++, entry = NULL) {
 				out[i] = none;
+				if (!is_page(entry))
+					continue;
+				out[i] = frames ? page_to_pfn(entry) :
+						  (unsigned long)entry;
+				found++;
 			}
-			i++;
-			entry = slot ? (unsigned long)rcu_dereference_raw(*++slot) :
-				       0;
+			continue;
+		}
+
+		for (slots = &xas.xa_node->slots[n] - i; i < end; i++) {
+			entry = rcu_dereference_raw(slots[i]);
+			if (!is_page(entry)) {
+				out[i] = none;
+				continue;
+			}
+			out[i] = frames ? page_to_pfn(entry) :
+					  (unsigned long)entry;
+			found++;
 		}
 	}
 	rcu_read_unlock();

@@ -60,24 +60,6 @@ static inline pte_t pte_mkwrite_novma(pte_t pte)
 #endif
 
 /*
- * The entry of a frame further on.  Until 6.9 there is none for all
- * architectures, and here only x86's, which stores the number of a frame
- * inverted where the entry can't be used (L1TF).
- */
-#ifdef MMEXT_HAVE_PTE_ADVANCE_PFN
-#define compat_pte_advance(pte, nr)	pte_advance_pfn(pte, nr)
-#elif defined(CONFIG_X86)
-static inline pte_t compat_pte_advance(pte_t pte, unsigned long nr)
-{
-	pteval_t val = pte_val(pte), step = (pteval_t)nr << PAGE_SHIFT;
-
-	return __pte(__pte_needs_invert(val) ? val - step : val + step);
-}
-
-#define compat_pte_advance(pte, nr)	compat_pte_advance(pte, nr)
-#endif
-
-/*
  * The kernel's own zap of a PFN mapping, for a caller that holds the mmap
  * lock.  7.1 renamed it.
  */

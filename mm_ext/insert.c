@@ -87,41 +87,38 @@ static unsigned int fill_frames(struct vm_fault *vmf, unsigned long addr,
 {
 	unsigned int fault = ((vmf->address & PAGE_MASK) - addr) >> PAGE_SHIFT;
 	struct vm_area_struct *vma = vmf->vma;
-	struct mm_struct *mm = vma->vm_mm;
-	pgprot_t prot[] = {
-		mmext_vma_prot(vma, true), mmext_vma_prot(vma, false),
+	struct mmext_ptes ptes[] = {
+		mmext_ptes(mmext_vma_prot(vma, true)),
+		mmext_ptes(mmext_vma_prot(vma, false)),
 	};
-	bool old = mmext_old_is_free();
-	unsigned int i, p, filled = 0;
-	pte_t zero[2], pte;
+	bool old = mmext_old_is_free(), ro;
+	struct mm_struct *mm = vma->vm_mm;
+	unsigned int i, filled = 0;
+	pte_t pte;
 
-	for (p = 0; p < 2; p++)
-		zero[p] = mmext_mk_pte(0, prot[p]);
+	if (read_only && bitmap_empty(read_only, nr))
+		read_only = NULL;
 	if (pte_none(READ_ONCE(ptep[fault]))) {
-		p = read_only && test_bit(fault, read_only);
-		pte = mmext_pte_of(zero[p], pfns[fault], prot[p]);
+		ro = read_only && test_bit(fault, read_only);
+		pte = mmext_pte_of(&ptes[ro], pfns[fault]);
 		if (vmf->flags & FAULT_FLAG_WRITE && pte_write(pte))
 			pte = pte_mkdirty(pte_mkyoung(pte));
 		mmext_set_pte(mm, vmf->address & PAGE_MASK, ptep + fault, pte);
 		filled++;
 	}
 
-	if (!read_only || bitmap_empty(read_only, nr))
-		read_only = NULL;
 	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
 		if (pfns[i] == MMEXT_NO_PFN || !pte_none(READ_ONCE(ptep[i])))
 			continue;
 
-		p = read_only && test_bit(i, read_only);
-		pte = mmext_pte_of(zero[p], pfns[i], prot[p]);
-		pte = old ? pte_mkold(pte) : pte;
-		mmext_set_pte(mm, addr, ptep + i, pte);
+		ro = read_only && test_bit(i, read_only);
+		pte = mmext_pte_of(&ptes[ro], pfns[i]);
+		mmext_set_pte(mm, addr, ptep + i, old ? pte_mkold(pte) : pte);
 		filled++;
 	}
 	return filled;
 }
 
-/* Fill what is none; the table is locked.  Returns how many it was. */
 /* The same with pages, each with a reference. */
 static unsigned int fill_pages(struct vm_fault *vmf, unsigned long addr,
 			       unsigned int nr, const unsigned long *pfns,

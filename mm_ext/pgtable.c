@@ -19,8 +19,8 @@ static unsigned long block_end(unsigned long addr, unsigned long end,
  * The PMD of an address, NULL where there is none.  *next is the end of the
  * stretch that the answer holds for.
  */
-static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr,
-		       unsigned long end, unsigned long *next)
+static __always_inline pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr,
+				       unsigned long end, unsigned long *next)
 {
 	pgd_t *pgd = pgd_offset(mm, addr);
 	unsigned long size = PGDIR_SIZE;
@@ -38,7 +38,7 @@ static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr,
 
 	pud = compat_pud_offset(p4d, addr);
 	size = PUD_SIZE;
-	if (pud_none(*pud) || !pud_present(*pud) || pud_leaf(*pud))
+	if (!pud_present(*pud) || pud_leaf(*pud))
 		goto out;
 
 	size = PMD_SIZE;
@@ -49,8 +49,8 @@ out:
 }
 
 /* The table that a PMD points to, if it does. */
-static bool lock_table(struct mm_struct *mm, pmd_t *pmd, unsigned long addr,
-		       struct mmext_walk *w)
+static __always_inline bool lock_table(struct mm_struct *mm, pmd_t *pmd,
+				       unsigned long addr, struct mmext_walk *w)
 {
 	pmd_t val;
 
@@ -58,7 +58,7 @@ again:
 	/* a table that is taken out meanwhile is freed after a grace period */
 	rcu_read_lock();
 	val = READ_ONCE(*pmd);
-	if (pmd_none(val) || !pmd_present(val) || pmd_leaf(val)) {
+	if (!pmd_present(val) || pmd_leaf(val)) {
 		w->leaf = !pmd_none(val);
 		rcu_read_unlock();
 		return false;

@@ -64,17 +64,39 @@ static inline pte_t mmext_mk_pte(unsigned long pfn, pgprot_t prot)
 	return pte_write(pte) ? pte : pte_mkclean(pte);
 }
 
-/*
- * The same by way of frame 0's entry, which who makes many makes once: what the
- * protection is, is not asked again.
+/**
+ * struct mmext_ptes - what many entries have in common
+ * @prot: their protection
+ * @zero: the entry of frame 0
+ * @plain: the others' are that and the frame's address.  So it is on x86, if the
+ *	entry can be used at all: else the address is inverted (L1TF).
  */
-static inline pte_t mmext_pte_of(pte_t zero, unsigned long pfn, pgprot_t prot)
+struct mmext_ptes {
+	pgprot_t prot;
+	u64 zero;
+	bool plain;
+};
+
+static inline struct mmext_ptes mmext_ptes(pgprot_t prot)
 {
-#ifdef compat_pte_advance
-	return compat_pte_advance(zero, pfn);
-#else
-	return mmext_mk_pte(pfn, prot);
-#endif
+	pte_t zero = mmext_mk_pte(0, prot);
+	struct mmext_ptes p = {
+		.prot = prot,
+		.zero = pte_val(zero),
+		.plain = IS_ENABLED(CONFIG_X86) && pte_present(zero) &&
+			 pte_pfn(zero) == 0,
+	};
+
+	return p;
+}
+
+/* mmext_mk_pte(), without asking again what the protection is. */
+static __always_inline pte_t mmext_pte_of(const struct mmext_ptes *p,
+					  unsigned long pfn)
+{
+	if (likely(p->plain))
+		return __pte(p->zero + (pfn << PAGE_SHIFT));
+	return mmext_mk_pte(pfn, p->prot);
 }
 
 /*

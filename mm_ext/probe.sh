@@ -56,7 +56,6 @@ done
 compiles VM_FLAGS_SET 'vm_flags_set(vma, 0)' "$@"
 compiles IS_COW_MAPPING 'is_cow_mapping(0)' "$@"
 compiles PTE_MKWRITE_NOVMA 'pte = pte_mkwrite_novma(pte)' "$@"
-compiles PTE_ADVANCE_PFN 'pte = pte_advance_pfn(pte, 1)' "$@"
 compiles PIN_REMOTE_NO_VMAS \
 	'pin_user_pages_remote(vma->vm_mm, 0, 0, 0, NULL, NULL)' "$@"
 compiles VMA_LOCK_FAULTS 'enum fault_flag f = FAULT_FLAG_VMA_LOCK' "$@"

@@ -48,6 +48,34 @@ static int keep_entry(struct remap *r, unsigned long addr, pte_t *ptep,
 }
 
 /*
+ * Fill entries that follow each other: with frames that do, too, or with those of
+ * @pages.  Returns how many, and in *kept how many of these were there.
+ */
+static __always_inline unsigned long
+fill(struct remap *r, pte_t *ptep, unsigned long addr, unsigned long nr,
+     struct page **pages, unsigned long *kept, int *err)
+{
+	struct mmext_ptes ptes = mmext_ptes(r->prot);
+	struct mm_struct *mm = r->vma->vm_mm;
+	unsigned long pfn = r->pfn, i;
+	pte_t pte;
+
+	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
+		pte = mmext_pte_of(&ptes, pages ? page_to_pfn(pages[i]) :
+						  pfn + i);
+		if (likely(pte_none(READ_ONCE(ptep[i])))) {
+			mmext_set_pte(mm, addr, ptep + i, pte);
+			continue;
+		}
+		*err = keep_entry(r, addr, ptep + i, pte);
+		if (*err)
+			break;
+		(*kept)++;
+	}
+	return i;
+}
+
+/*
  * Fill one table.  apply_to_page_range() calls this for a range of one page,
  * under the table's lock; the rest of the table is a step of the pointer away.
  */
@@ -55,34 +83,21 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
 {
 	struct remap *r = data;
 	unsigned long end = min(r->end - 1, addr | ~PMD_MASK) + 1;
-	unsigned long nr = (end - addr) >> PAGE_SHIFT, kept = 0, i;
-	pte_t zero = mmext_mk_pte(0, r->prot), pte;
-	struct mm_struct *mm = r->vma->vm_mm;
-	struct page **pages = r->pages;
-	unsigned long pfn = r->pfn;
-	pgprot_t prot = r->prot;
+	unsigned long nr = (end - addr) >> PAGE_SHIFT, kept = 0;
 	int err = 0;
 
 	if (!mmext_seq_current(r->m, r->seq))
 		return -EAGAIN;
 
-	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
-		pte = mmext_pte_of(zero, pages ? page_to_pfn(pages[i]) : pfn + i,
-				   prot);
-		if (likely(pte_none(READ_ONCE(ptep[i])))) {
-			mmext_set_pte(mm, addr, ptep + i, pte);
-			continue;
-		}
-		err = keep_entry(r, addr, ptep + i, pte);
-		if (err)
-			break;
-		kept++;
+	if (r->pages) {
+		nr = fill(r, ptep, addr, nr, r->pages, &kept, &err);
+		r->pages += nr;
+	} else {
+		nr = fill(r, ptep, addr, nr, NULL, &kept, &err);
+		r->pfn += nr;
 	}
-	r->next = addr;
-	r->pfn += i;
-	if (pages)
-		r->pages += i;
-	mmext_count(r->m, inserted, i - kept);
+	r->next = addr + (nr << PAGE_SHIFT);
+	mmext_count(r->m, inserted, nr - kept);
 	return err;
 }
 

@@ -253,6 +253,19 @@ static int insert_each(struct side *s, struct vm_area_struct *vma,
 	return err;
 }
 
+/* As for frames that do not follow each other. */
+static int remap_each(struct side *s, struct vm_area_struct *vma,
+		      unsigned long addr, unsigned long end)
+{
+	unsigned long pfn = page_to_pfn(pages) + index_of(vma, addr);
+	int err = 0;
+
+	for (; !err && addr < end; addr += PAGE_SIZE, pfn++)
+		err = s->remap_pfn_range(vma, addr, pfn, PAGE_SIZE,
+					 vma->vm_page_prot);
+	return err;
+}
+
 static int call_on_vma(struct side *s, struct vm_area_struct *vma, u32 op,
 		       unsigned long addr, unsigned long end)
 {
@@ -263,6 +276,8 @@ static int call_on_vma(struct side *s, struct vm_area_struct *vma, u32 op,
 		return s->remap_pfn_range(vma, addr,
 					  page_to_pfn(pages) + index_of(vma, addr),
 					  end - addr, vma->vm_page_prot);
+	case MMEXT_BENCH_REMAP_EACH:
+		return remap_each(s, vma, addr, end);
 	case MMEXT_BENCH_ZAP_VMA_PTES:
 		return s->zap_vma_ptes(vma, addr, end - addr);
 	case MMEXT_BENCH_FOLLOW_PFN:

@@ -14,8 +14,9 @@
 #define MMEXT_BENCH_PAGES	0x100000ULL
 
 enum mmext_bench_op {
-	/* of frames */
+	/* of frames: a call for all, and one for each */
 	MMEXT_BENCH_REMAP_PFN_RANGE,
+	MMEXT_BENCH_REMAP_EACH,
 	MMEXT_BENCH_ZAP_VMA_PTES,
 	/* a call for each page */
 	MMEXT_BENCH_FOLLOW_PFN,

@@ -233,6 +233,8 @@ int mmext_zap_page_range(struct vm_area_struct *vma, unsigned long start,
 /* follow.c */
 int mmext_follow_pte(struct vm_area_struct *vma, unsigned long address,
 		     struct mmext_pte *out);
+int mmext_follow_ptes(struct vm_area_struct *vma, unsigned long address,
+		      unsigned long nr, struct mmext_pte *out);
 int mmext_follow_pfn(struct vm_area_struct *vma, unsigned long address,
 		     unsigned long *pfn);
 
