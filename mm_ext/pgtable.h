@@ -91,12 +91,17 @@ static inline struct mmext_ptes mmext_ptes(pgprot_t prot)
 }
 
 /* mmext_mk_pte(), without asking again what the protection is. */
+static __always_inline pte_t mmext_plain_pte(const struct mmext_ptes *p,
+					     unsigned long pfn)
+{
+	return __pte(p->zero + (pfn << PAGE_SHIFT));
+}
+
 static __always_inline pte_t mmext_pte_of(const struct mmext_ptes *p,
 					  unsigned long pfn)
 {
-	if (likely(p->plain))
-		return __pte(p->zero + (pfn << PAGE_SHIFT));
-	return mmext_mk_pte(pfn, p->prot);
+	return likely(p->plain) ? mmext_plain_pte(p, pfn) :
+				  mmext_mk_pte(pfn, p->prot);
 }
 
 /*

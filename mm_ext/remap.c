@@ -49,25 +49,33 @@ static int keep_entry(struct remap *r, unsigned long addr, pte_t *ptep,
 
 /*
  * Fill entries that follow each other: with frames that do, too, or with those of
- * @pages.  Returns how many, and in *kept how many of these were there.
+ * @pages.  Inline, and with the question of how ahead of the loop, as the rest of it
+ * is a dozen instructions.  Returns how many, and in *kept how many were there.
  */
 static __always_inline unsigned long
-fill(struct remap *r, pte_t *ptep, unsigned long addr, unsigned long nr,
-     struct page **pages, unsigned long *kept, int *err)
+fill(struct remap *r, const struct mmext_ptes *ptes, bool plain, pte_t *ptep,
+     unsigned long addr, unsigned long nr, struct page **pages,
+     unsigned long *kept, int *err)
 {
-	struct mmext_ptes ptes = mmext_ptes(r->prot);
+	u64 val = ptes->zero + (r->pfn << PAGE_SHIFT);
 	struct mm_struct *mm = r->vma->vm_mm;
 	unsigned long pfn = r->pfn, i;
 	pte_t pte;
 
-	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
-		pte = mmext_pte_of(&ptes, pages ? page_to_pfn(pages[i]) :
-						  pfn + i);
+	for (i = 0; i < nr; i++, val += PAGE_SIZE) {
+		if (pages)
+			pfn = page_to_pfn(pages[i]);
+		if (!plain)
+			pte = mmext_mk_pte(pages ? pfn : pfn + i, ptes->prot);
+		else
+			pte = pages ? mmext_plain_pte(ptes, pfn) : __pte(val);
+
 		if (likely(pte_none(READ_ONCE(ptep[i])))) {
-			mmext_set_pte(mm, addr, ptep + i, pte);
+			mmext_set_pte(mm, addr + (i << PAGE_SHIFT), ptep + i,
+				      pte);
 			continue;
 		}
-		*err = keep_entry(r, addr, ptep + i, pte);
+		*err = keep_entry(r, addr + (i << PAGE_SHIFT), ptep + i, pte);
 		if (*err)
 			break;
 		(*kept)++;
@@ -84,18 +92,21 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
 	struct remap *r = data;
 	unsigned long end = min(r->end - 1, addr | ~PMD_MASK) + 1;
 	unsigned long nr = (end - addr) >> PAGE_SHIFT, kept = 0;
+	struct mmext_ptes ptes = mmext_ptes(r->prot);
 	int err = 0;
 
 	if (!mmext_seq_current(r->m, r->seq))
 		return -EAGAIN;
 
-	if (r->pages) {
-		nr = fill(r, ptep, addr, nr, r->pages, &kept, &err);
+	if (!ptes.plain)
+		nr = fill(r, &ptes, false, ptep, addr, nr, r->pages, &kept, &err);
+	else if (r->pages)
+		nr = fill(r, &ptes, true, ptep, addr, nr, r->pages, &kept, &err);
+	else
+		nr = fill(r, &ptes, true, ptep, addr, nr, NULL, &kept, &err);
+	r->pfn += nr;
+	if (r->pages)
 		r->pages += nr;
-	} else {
-		nr = fill(r, ptep, addr, nr, NULL, &kept, &err);
-		r->pfn += nr;
-	}
 	r->next = addr + (nr << PAGE_SHIFT);
 	mmext_count(r->m, inserted, nr - kept);
 	return err;

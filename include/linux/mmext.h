@@ -146,9 +146,9 @@ struct mmext_gather {
 struct mmext_pte {
 	unsigned long pfn;
 	unsigned int shift;
-	bool write : 1;
-	bool dirty : 1;
-	bool young : 1;
+	bool write;
+	bool dirty;
+	bool young;
 };
 
 /* How many pages mmext_fault_insert_pfns() takes, and what it takes for none. */
