@@ -49,38 +49,40 @@ static int keep_entry(struct remap *r, unsigned long addr, pte_t *ptep,
 
 /*
  * Fill entries that follow each other: with frames that do, too, or with those of
- * @pages.  Inline, and with the question of how ahead of the loop, as the rest of it
+ * r->pages.  Inline, and with the question of how ahead of the loop, as the rest of it
  * is a dozen instructions.  Returns how many, and in *kept how many were there.
  */
 static __always_inline unsigned long
-fill(struct remap *r, const struct mmext_ptes *ptes, bool plain, pte_t *ptep,
-     unsigned long addr, unsigned long nr, struct page **pages,
-     unsigned long *kept, int *err)
+fill(struct remap *r, const struct mmext_ptes *ptes, bool plain, bool pages,
+     pte_t *ptep, unsigned long addr, unsigned long nr, unsigned long *kept,
+     int *err)
 {
 	u64 val = ptes->zero + (r->pfn << PAGE_SHIFT);
+	pte_t *first = ptep, *end = ptep + nr, pte;
 	struct mm_struct *mm = r->vma->vm_mm;
-	unsigned long pfn = r->pfn, i;
-	pte_t pte;
+	struct page **page = r->pages;
+	unsigned long pfn;
 
-	for (i = 0; i < nr; i++, val += PAGE_SIZE) {
-		if (pages)
-			pfn = page_to_pfn(pages[i]);
+	for (; ptep < end; ptep++, val += PAGE_SIZE) {
+		pfn = pages ? page_to_pfn(*page++) : r->pfn + (ptep - first);
 		if (!plain)
-			pte = mmext_mk_pte(pages ? pfn : pfn + i, ptes->prot);
+			pte = mmext_mk_pte(pfn, ptes->prot);
 		else
 			pte = pages ? mmext_plain_pte(ptes, pfn) : __pte(val);
 
-		if (likely(pte_none(READ_ONCE(ptep[i])))) {
-			mmext_set_pte(mm, addr + (i << PAGE_SHIFT), ptep + i,
-				      pte);
+		/* no READ_ONCE(): what is none is nobody else's to change */
+		if (likely(pte_none(*ptep))) {
+			mmext_set_pte(mm, addr + ((ptep - first) << PAGE_SHIFT),
+				      ptep, pte);
 			continue;
 		}
-		*err = keep_entry(r, addr + (i << PAGE_SHIFT), ptep + i, pte);
+		*err = keep_entry(r, addr + ((ptep - first) << PAGE_SHIFT),
+				  ptep, pte);
 		if (*err)
 			break;
 		(*kept)++;
 	}
-	return i;
+	return ptep - first;
 }
 
 /*
@@ -99,11 +101,11 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
 		return -EAGAIN;
 
 	if (!ptes.plain)
-		nr = fill(r, &ptes, false, ptep, addr, nr, r->pages, &kept, &err);
+		nr = fill(r, &ptes, false, r->pages, ptep, addr, nr, &kept, &err);
 	else if (r->pages)
-		nr = fill(r, &ptes, true, ptep, addr, nr, r->pages, &kept, &err);
+		nr = fill(r, &ptes, true, true, ptep, addr, nr, &kept, &err);
 	else
-		nr = fill(r, &ptes, true, ptep, addr, nr, NULL, &kept, &err);
+		nr = fill(r, &ptes, true, false, ptep, addr, nr, &kept, &err);
 	r->pfn += nr;
 	if (r->pages)
 		r->pages += nr;
