@@ -79,12 +79,12 @@ struct mmext_ptes {
 
 static inline struct mmext_ptes mmext_ptes(pgprot_t prot)
 {
-	pte_t zero = mmext_mk_pte(0, prot);
+	u64 zero = pte_val(mmext_mk_pte(0, prot));
+	u64 one = pte_val(mmext_mk_pte(1, prot));
 	struct mmext_ptes p = {
 		.prot = prot,
-		.zero = pte_val(zero),
-		.plain = IS_ENABLED(CONFIG_X86) && pte_present(zero) &&
-			 pte_pfn(zero) == 0,
+		.zero = zero,
+		.plain = IS_ENABLED(CONFIG_X86) && one == zero + PAGE_SIZE,
 	};
 
 	return p;
