@@ -222,8 +222,8 @@ static int populate_run(struct vm_area_struct *vma, struct region *r,
 			unsigned long addr, struct page **pages,
 			unsigned long nr, pgprot_t prot, unsigned long *done)
 {
-	unsigned long i, run, pfn, left = nr;
-	int err = 0;
+	unsigned long left = nr;
+	int err;
 
 	if (region_has_pages(r)) {
 		err = mmext_vm_insert_pages_prot(vma, addr, pages, &left, prot);
@@ -231,68 +231,69 @@ static int populate_run(struct vm_area_struct *vma, struct region *r,
 		return err;
 	}
 
-	/* as few calls as the order of the frames allows */
-	for (i = 0; i < nr && !err; i += run) {
-		pfn = page_to_pfn(pages[i]);
-		for (run = 1; i + run < nr; run++) {
-			if (page_to_pfn(pages[i + run]) != pfn + run)
-				break;
-		}
-		err = mmext_remap_pfn_range(vma, addr + (i << PAGE_SHIFT), pfn,
-					    run << PAGE_SHIFT, prot);
-		if (!err)
-			*done += run;
-	}
+	err = mmext_remap_pages(vma, addr, pages, nr, prot);
+	if (!err)
+		*done += nr;
 	return err;
 }
 
-/* Map the pages of a stretch.  The region's lock keeps them where they are. */
+/*
+ * Have the pages of a stretch, those that are missing made, and, if they are to be
+ * stored to, marked: the stores are seen by nobody.  *nr is how many there are now.
+ */
+static int populate_make(struct region *r, pgoff_t index, bool write,
+			 unsigned long *nr)
+{
+	struct page *page;
+	unsigned long i;
+
+	for (i = 0; i < *nr; i++) {
+		page = region_page_alloc(r, index + i);
+		if (IS_ERR(page)) {
+			*nr = i;
+			return PTR_ERR(page);
+		}
+		if (write && !region_read_only(r, index + i))
+			region_dirty_mark(r, index + i);
+	}
+	return 0;
+}
+
+/*
+ * Map the pages of a stretch, at most STEP_PAGES, which @pages has room for.  The
+ * region's lock keeps them where they are.
+ */
 static int populate_pages(struct vm_area_struct *vma, struct region *r,
 			  unsigned long addr, unsigned long nr, bool write,
-			  unsigned long *done)
+			  struct page **pages, unsigned long *done)
 {
+	DECLARE_BITMAP(read_only, STEP_PAGES);
 	pgoff_t index = region_index(vma, addr);
-	bool run_write = false, page_write;
-	struct page **pages, *page;
-	unsigned long run = 0, i;
-	int err = 0, ret;
+	unsigned long i, end;
+	int err = 0, ret = 0;
 
 	/* a store to a private mapping makes a copy, whatever is there */
 	write = write && vma->vm_flags & VM_SHARED;
 
-	BUILD_BUG_ON(STEP_PAGES * sizeof(*pages) > PAGE_SIZE);
-	pages = (struct page **)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!pages)
-		return -ENOMEM;
+	if (region_pages(r, index, nr, pages, read_only) < nr ||
+	    (write && !xa_empty(&r->dirty))) {
+		err = populate_make(r, index, write, &nr);
+		if (nr)
+			region_pages(r, index, nr, pages, read_only);
+	}
+	if (!write)
+		bitmap_fill(read_only, nr);
 
-	for (i = 0; i <= nr; i++) {
-		page = i < nr ? region_page_alloc(r, index + i) : NULL;
-		if (IS_ERR(page)) {
-			err = PTR_ERR(page);
-			page = NULL;
-		}
-		page_write = page && write && !region_read_only(r, index + i);
-		if (page_write)
-			region_dirty_mark(r, index + i);
+	for (i = 0; i < nr && !ret; i = end) {
+		bool ro = test_bit(i, read_only);
 
-		if (run && (!page || page_write != run_write)) {
-			ret = populate_run(vma, r, addr + (*done << PAGE_SHIFT),
-					   pages, run,
-					   mmext_vma_prot(vma, run_write), done);
-			if (ret) {
-				err = ret;
-				break;
-			}
-			run = 0;
-		}
-		if (!page)
-			break;
-		run_write = page_write;
-		pages[run++] = page;
+		end = ro ? find_next_zero_bit(read_only, nr, i) :
+			   find_next_bit(read_only, nr, i);
+		ret = populate_run(vma, r, addr + (i << PAGE_SHIFT), pages + i,
+				   end - i, mmext_vma_prot(vma, !ro), done);
 	}
 
-	free_page((unsigned long)pages);
-	return err;
+	return ret ?: err;
 }
 
 /*
@@ -337,7 +338,7 @@ static int populate_blocks(struct vm_area_struct *vma, struct region *r,
 /* With the mmap lock, and the region's, held. */
 static int populate_some(struct vm_area_struct *vma, struct region *r,
 			 unsigned long addr, unsigned long nr, bool write,
-			 bool huge, unsigned long *done)
+			 bool huge, struct page **pages, unsigned long *done)
 {
 	unsigned long block = MMEXT_HUGE_PAGES;
 	int err;
@@ -356,13 +357,20 @@ static int populate_some(struct vm_area_struct *vma, struct region *r,
 	nr = min(nr, STEP_PAGES);
 	if (r->io)
 		return populate_io(vma, r->io, addr, nr, write, done);
-	return populate_pages(vma, r, addr, nr, write, done);
+	return populate_pages(vma, r, addr, nr, write, pages, done);
 }
+
+/* POPULATE on its way; to get a page, and have it cleared, in each step costs. */
+struct populating {
+	struct mmext_populate *p;
+	struct page **pages;
+};
 
 static long populate_step(struct file *file, void *arg, u64 pages)
 {
 	struct region *r = file->private_data;
-	struct mmext_populate *p = arg;
+	struct populating *pop = arg;
+	struct mmext_populate *p = pop->p;
 	struct vm_area_struct *vma;
 	unsigned long done = 0;
 	bool write = p->flags & MMEXT_POPULATE_WRITE, huge = true;
@@ -379,7 +387,8 @@ again:
 		goto unlock;
 
 	nr = pages_in_vma(vma, p->addr, pages, BLOCK_STEP_PAGES);
-	err = populate_some(vma, r, p->addr, nr, write, huge, &done);
+	err = populate_some(vma, r, p->addr, nr, write, huge, pop->pages,
+			    &done);
 	up_read(&r->lock);
 	/* a fault, which takes the region's lock */
 	if (err == -EXDEV && !done) {
@@ -396,6 +405,7 @@ unlock:
 static int do_populate(struct file *file, void *arg)
 {
 	struct mmext_populate *p = arg;
+	struct populating pop = { .p = p };
 	int err;
 
 	if (p->flags & MMEXT_POPULATE_WRITE && !(file->f_mode & FMODE_WRITE))
@@ -404,7 +414,14 @@ static int do_populate(struct file *file, void *arg)
 	if (err)
 		return err;
 
-	return in_steps(file, p, &p->addr, NULL, &p->length, populate_step);
+	pop.pages = kmalloc_array(min_t(u64, p->length >> PAGE_SHIFT, STEP_PAGES),
+				  sizeof(*pop.pages), GFP_KERNEL_ACCOUNT);
+	if (!pop.pages)
+		return -ENOMEM;
+
+	err = in_steps(file, &pop, &p->addr, NULL, &p->length, populate_step);
+	kfree(pop.pages);
+	return err;
 }
 
 static long remap_step(struct file *file, void *arg, u64 pages)
@@ -796,6 +813,21 @@ static int do_dirty(struct file *file, void *arg)
 			dirty_track_step);
 }
 
+static void put_entry(struct mmext_entry *e, const struct mmext_pte *pte,
+		      bool show_pfn)
+{
+	e->flags = MMEXT_ENTRY_PRESENT;
+	if (pte->write)
+		e->flags |= MMEXT_ENTRY_WRITABLE;
+	if (pte->dirty)
+		e->flags |= MMEXT_ENTRY_DIRTY;
+	if (pte->young)
+		e->flags |= MMEXT_ENTRY_YOUNG;
+	e->shift = pte->shift;
+	if (show_pfn)
+		e->pfn = pte->pfn;
+}
+
 static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
 		       bool show_pfn, struct mmext_entry *e)
 {
@@ -813,16 +845,27 @@ static void lookup_one(struct vm_area_struct *vma, unsigned long addr,
 			return;
 	} while (pfn != pte.pfn);
 
-	e->flags = MMEXT_ENTRY_PRESENT;
-	if (pte.write)
-		e->flags |= MMEXT_ENTRY_WRITABLE;
-	if (pte.dirty)
-		e->flags |= MMEXT_ENTRY_DIRTY;
-	if (pte.young)
-		e->flags |= MMEXT_ENTRY_YOUNG;
-	e->shift = pte.shift;
-	if (show_pfn)
-		e->pfn = pfn;
+	put_entry(e, &pte, show_pfn);
+}
+
+/* How many at once: what there is room for on the stack. */
+#define LOOKUP_PAGES	32UL
+
+static void lookup_many(struct vm_area_struct *vma, unsigned long addr,
+			unsigned long nr, bool show_pfn, struct mmext_entry *e)
+{
+	struct mmext_pte ptes[LOOKUP_PAGES];
+	unsigned long i, n;
+
+	for (; nr; nr -= n, addr += n << PAGE_SHIFT) {
+		n = min(nr, LOOKUP_PAGES);
+		if (mmext_follow_ptes(vma, addr, n, ptes))
+			return;
+		for (i = 0; i < n; i++, e++) {
+			if (ptes[i].shift)
+				put_entry(e, &ptes[i], show_pfn);
+		}
+	}
 }
 
 static long lookup_step(struct file *file, void *arg, u64 pages)
@@ -831,7 +874,7 @@ static long lookup_step(struct file *file, void *arg, u64 pages)
 	struct mmext_lookup *l = arg;
 	struct mmext_entry *entries;
 	struct vm_area_struct *vma;
-	unsigned long nr, i;
+	unsigned long nr;
 	long ret;
 
 	nr = min_t(u64, pages, STEP_PAGES);
@@ -845,9 +888,10 @@ static long lookup_step(struct file *file, void *arg, u64 pages)
 		goto free;
 	}
 	nr = pages_in_vma(vma, l->addr, pages, STEP_PAGES);
-	for (i = 0; i < nr; i++)
-		lookup_one(vma, l->addr + (i << PAGE_SHIFT), show_pfn,
-			   &entries[i]);
+	if (nr == 1)
+		lookup_one(vma, l->addr, show_pfn, entries);
+	else
+		lookup_many(vma, l->addr, nr, show_pfn, entries);
 	mmap_read_unlock(current->mm);
 
 	if (copy_to_user(u64_to_user_ptr(l->entries), entries,

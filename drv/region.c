@@ -387,7 +387,83 @@ struct page *region_page(struct region *r, pgoff_t index)
 
 bool region_read_only(struct region *r, pgoff_t index)
 {
-	return xa_get_mark(&r->pages, index, REGION_READ_ONLY);
+	return xa_marked(&r->pages, REGION_READ_ONLY) &&
+	       xa_get_mark(&r->pages, index, REGION_READ_ONLY);
+}
+
+/* The marks of those that are pages, for region_pages(). */
+static void get_marks(struct region *r, pgoff_t first, unsigned int nr,
+		      const unsigned long *entries, unsigned long none,
+		      unsigned long *read_only)
+{
+	bool protects = xa_marked(&r->pages, REGION_READ_ONLY);
+	unsigned int i;
+
+	bitmap_zero(read_only, nr);
+	if (likely(!protects && xa_empty(&r->dirty)))
+		return;
+
+	for (i = 0; i < nr; i++) {
+		if (entries[i] != none &&
+		    (region_read_only(r, first + i) ||
+		     region_dirty_clean(r, first + i)))
+			__set_bit(i, read_only);
+	}
+}
+
+/* A page, and no value, nothing of the xarray's own, and not nothing? */
+static bool is_page(const void *entry)
+{
+	return likely(entry && !((unsigned long)entry & 3));
+}
+
+/*
+ * What a range of offsets has: pages, or with @frames their numbers, and @none.
+ * Node by node of the xarray, since to look one up is most of what it costs.
+ * Returns how many have something.
+ */
+static __always_inline unsigned int gather(struct region *r, pgoff_t first,
+					   unsigned int nr, unsigned long *out,
+					   bool frames, unsigned long none)
+{
+	XA_STATE(xas, &r->pages, first);
+	unsigned int i = 0, n, end, found = 0;
+	void __rcu **slots;
+	struct page *entry;
+
+	rcu_read_lock();
+	while (i < nr) {
+		n = (first + i) % XA_CHUNK_SIZE;
+		end = min_t(unsigned int, nr, i + XA_CHUNK_SIZE - n);
+		xas_set(&xas, first + i);
+		entry = xas_load(&xas);
+
+		/* what is not there is in no node, and offset 0 can be alone */
+		if (!xas_is_node(&xas) || xas.xa_node->shift) {
+			for (; i < end; i++, entry = NULL) {
+				out[i] = none;
+				if (!is_page(entry))
+					continue;
+				out[i] = frames ? page_to_pfn(entry) :
+						  (unsigned long)entry;
+				found++;
+			}
+			continue;
+		}
+
+		for (slots = &xas.xa_node->slots[n] - i; i < end; i++) {
+			entry = rcu_dereference_raw(slots[i]);
+			if (!is_page(entry)) {
+				out[i] = none;
+				continue;
+			}
+			out[i] = frames ? page_to_pfn(entry) :
+					  (unsigned long)entry;
+			found++;
+		}
+	}
+	rcu_read_unlock();
+	return found;
 }
 
 /**
@@ -403,28 +479,29 @@ bool region_read_only(struct region *r, pgoff_t index)
 void region_pfns(struct region *r, pgoff_t first, unsigned int nr,
 		 unsigned long *pfns, unsigned long *read_only)
 {
-	bool protects = xa_marked(&r->pages, REGION_READ_ONLY);
-	XA_STATE(xas, &r->pages, first);
-	struct page *page;
-	unsigned int i = 0;
+	gather(r, first, nr, pfns, true, MMEXT_NO_PFN);
+	get_marks(r, first, nr, pfns, MMEXT_NO_PFN, read_only);
+}
 
-	bitmap_zero(read_only, nr);
+/**
+ * region_pages - the pages that a range of offsets shows
+ * @r: the region
+ * @first: page index
+ * @nr: pages, at least 1
+ * @pages: filled in; NULL for a hole
+ * @read_only: bitmap, filled in: a store has to ask first
+ *
+ * Context: region->lock, at least for read.
+ * Return: how many there are.
+ */
+unsigned int region_pages(struct region *r, pgoff_t first, unsigned int nr,
+			  struct page **pages, unsigned long *read_only)
+{
+	unsigned int found;
 
-	rcu_read_lock();
-	xas_for_each(&xas, page, first + nr - 1) {
-		if (xas_retry(&xas, page) || xa_is_value(page))
-			continue;
-		while (i < xas.xa_index - first)
-			pfns[i++] = MMEXT_NO_PFN;
-		if ((protects && xas_get_mark(&xas, REGION_READ_ONLY)) ||
-		    region_dirty_clean(r, xas.xa_index))
-			__set_bit(i, read_only);
-		pfns[i++] = page_to_pfn(page);
-	}
-	rcu_read_unlock();
-
-	while (i < nr)
-		pfns[i++] = MMEXT_NO_PFN;
+	found = gather(r, first, nr, (unsigned long *)pages, false, 0);
+	get_marks(r, first, nr, (unsigned long *)pages, 0, read_only);
+	return found;
 }
 
 /**

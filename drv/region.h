@@ -162,6 +162,8 @@ struct page *region_block(struct region *r, pgoff_t first);
 bool region_read_only(struct region *r, pgoff_t index);
 void region_pfns(struct region *r, pgoff_t first, unsigned int nr,
 		 unsigned long *pfns, unsigned long *read_only);
+unsigned int region_pages(struct region *r, pgoff_t first, unsigned int nr,
+			  struct page **pages, unsigned long *read_only);
 
 int region_exchange(struct region *r, pgoff_t from, pgoff_t to,
 		    unsigned long nr);

@@ -226,6 +226,55 @@ FX_CASE(looks_at_one_address_space)
 	KUNIT_EXPECT_EQ(test, pfn, f->pfn);
 }
 
+static int follow_range(struct fx *f, unsigned long addr, unsigned long nr,
+			struct mmext_pte *ptes)
+{
+	int ret = mmext_follow_ptes(fx_lock(f, addr), addr, nr, ptes);
+
+	fx_unlock(f);
+	return ret;
+}
+
+FX_CASE(a_range_is_looked_at_over_holes_and_borders)
+{
+	/* from one table over a missing one into a third */
+	unsigned long addr = f->base + PMD_SIZE - 2 * PAGE_SIZE;
+	unsigned long nr = 2 + PTRS_PER_PTE + 3, i;
+	struct mmext_pte *ptes;
+
+	ptes = kunit_kmalloc_array(test, nr + 1, sizeof(*ptes), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptes);
+	memset(ptes, 0x5a, (nr + 1) * sizeof(*ptes));
+	fx_map_at(f, addr, nr, 0);
+	KUNIT_ASSERT_EQ(test, fx_insert(f, addr + PAGE_SIZE, f->pfn + 3),
+			FX_NOPAGE);
+	KUNIT_ASSERT_EQ(test, fx_insert_rw(f, addr + (nr - 2) * PAGE_SIZE,
+					   f->pfn + 4), FX_NOPAGE);
+
+	KUNIT_EXPECT_EQ(test, follow_range(f, addr, nr, ptes), 0);
+	for (i = 0; i < nr; i++) {
+		if (i != 1 && i != nr - 2)
+			KUNIT_EXPECT_EQ(test, ptes[i].shift, 0U);
+	}
+	KUNIT_EXPECT_EQ(test, ptes[1].pfn, f->pfn + 3);
+	KUNIT_EXPECT_EQ(test, ptes[1].shift, (unsigned int)PAGE_SHIFT);
+	KUNIT_EXPECT_FALSE(test, ptes[1].write);
+	KUNIT_EXPECT_EQ(test, ptes[nr - 2].pfn, f->pfn + 4);
+	KUNIT_EXPECT_TRUE(test, ptes[nr - 2].write);
+	KUNIT_EXPECT_EQ(test, ptes[nr].shift, 0x5a5a5a5aU);
+}
+
+FX_CASE(a_range_that_passes_the_vma_is_refused)
+{
+	unsigned long addr = fx_map(f, 2);
+	struct mmext_pte ptes[3];
+
+	KUNIT_EXPECT_EQ(test, follow_range(f, addr, 3, ptes), -EINVAL);
+	KUNIT_EXPECT_EQ(test, follow_range(f, addr + PAGE_SIZE, 2, ptes),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, follow_range(f, addr, 0, ptes), 0);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(sees_a_read_only_entry),
 	KUNIT_CASE(sees_a_writable_entry),
@@ -242,6 +291,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(follow_pfn_gives_the_frame),
 	KUNIT_CASE(follow_pfn_has_one_answer_for_nothing),
 	KUNIT_CASE(looks_at_one_address_space),
+	KUNIT_CASE(a_range_is_looked_at_over_holes_and_borders),
+	KUNIT_CASE(a_range_that_passes_the_vma_is_refused),
 	{}
 };
 

@@ -386,6 +386,75 @@ FX_CASE(a_physical_range_is_mapped_by_the_offset_of_the_vma)
 	FX_EXPECT_ENTRY(f, f->base + 3 * PAGE_SIZE, FX_RO(f->pfn + 6));
 }
 
+/* mmext_remap_pages() of the object's pages from @last on, backwards. */
+static int remap_backwards(struct fx *f, unsigned long addr, unsigned long last,
+			   unsigned long nr)
+{
+	struct page **pages;
+	unsigned long i;
+	int ret;
+
+	pages = kunit_kmalloc_array(f->test, nr, sizeof(*pages), GFP_KERNEL);
+	if (!pages)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++)
+		pages[i] = pfn_to_page(f->pfn + last - i);
+	ret = mmext_remap_pages(fx_lock(f, addr), addr, pages, nr,
+				PAGE_READONLY);
+	fx_unlock(f);
+	return ret;
+}
+
+FX_CASE(frames_need_not_follow_each_other)
+{
+	unsigned long addr = f->base + PMD_SIZE - 3 * PAGE_SIZE, i;
+
+	fx_map_at(f, addr, 8, 0);
+	KUNIT_EXPECT_EQ(test, remap_backwards(f, addr, 20, 7), 0);
+	for (i = 0; i < 7; i++)
+		FX_EXPECT_ENTRY(f, addr + i * PAGE_SIZE,
+				FX_RO(f->pfn + 20 - i));
+	FX_EXPECT_NONE(f, addr + 7 * PAGE_SIZE, 1);
+	FX_EXPECT_COUNT(f, inserted, 7);
+	KUNIT_EXPECT_EQ(test, remap_backwards(f, addr, 20, 7), 0);
+	FX_EXPECT_COUNT(f, inserted, 7);
+}
+
+FX_CASE(another_frame_among_pages_stays)
+{
+	unsigned long addr = f->base + PMD_SIZE - 3 * PAGE_SIZE;
+	unsigned long other = addr + 5 * PAGE_SIZE;
+
+	fx_map_at(f, addr, 8, 0);
+	KUNIT_ASSERT_EQ(test, fx_insert(f, other, f->pfn), FX_NOPAGE);
+	KUNIT_EXPECT_EQ(test, remap_backwards(f, addr, 20, 7), -EBUSY);
+	FX_EXPECT_NONE(f, addr, 5);
+	FX_EXPECT_ENTRY(f, other, FX_RO(f->pfn));
+	FX_EXPECT_NONE(f, addr + 6 * PAGE_SIZE, 2);
+}
+
+FX_CASE(pages_that_pass_the_vma_are_refused)
+{
+	unsigned long addr = fx_map(f, 4);
+
+	KUNIT_EXPECT_EQ(test, remap_backwards(f, addr, 20, 5), -EINVAL);
+	KUNIT_EXPECT_EQ(test, remap_backwards(f, addr + PAGE_SIZE, 20, 4),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, remap_backwards(f, addr + 1, 20, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, remap_backwards(f, addr, 20, 0), -EINVAL);
+	FX_EXPECT_NONE(f, addr, 4);
+}
+
+FX_CASE(no_pages_are_mapped_during_an_invalidation)
+{
+	unsigned long addr = fx_map(f, 4);
+
+	mmext_invalidate_begin(&f->map);
+	KUNIT_EXPECT_EQ(test, remap_backwards(f, addr, 20, 4), -EAGAIN);
+	mmext_invalidate_end(&f->map);
+	FX_EXPECT_NONE(f, addr, 4);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(a_physical_range_is_mapped_by_the_offset_of_the_vma),
 	KUNIT_CASE(maps_one_page),
@@ -415,6 +484,10 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(maps_the_rest_of_a_split_vma),
 	KUNIT_CASE(maps_from_an_mmap_handler),
 	KUNIT_CASE(maps_in_another_address_space),
+	KUNIT_CASE(frames_need_not_follow_each_other),
+	KUNIT_CASE(another_frame_among_pages_stays),
+	KUNIT_CASE(pages_that_pass_the_vma_are_refused),
+	KUNIT_CASE(no_pages_are_mapped_during_an_invalidation),
 	{}
 };
 

@@ -17,34 +17,12 @@
 #include "huge.h"
 #include "pgtable.h"
 
-/* How many pages are pinned at once where no page of pointers is to be had. */
-#define FEW_PAGES	16
-
-struct batch {
-	struct page **pages;
-	unsigned long max;
-	struct page *few[FEW_PAGES];
-};
+/* How many pages are pinned at once: what there is room for on the stack. */
+#define BATCH_PAGES	128UL
 
 static unsigned long pages_of(unsigned long addr, size_t len)
 {
 	return (offset_in_page(addr) + len + PAGE_SIZE - 1) >> PAGE_SHIFT;
-}
-
-static void batch_begin(struct batch *b, unsigned long addr, size_t len)
-{
-	struct page **pages = NULL;
-
-	if (pages_of(addr, len) > FEW_PAGES)
-		pages = (void *)__get_free_page(GFP_KERNEL | __GFP_NOWARN);
-	b->pages = pages ?: b->few;
-	b->max = pages ? PAGE_SIZE / sizeof(*pages) : FEW_PAGES;
-}
-
-static void batch_end(struct batch *b)
-{
-	if (b->pages != b->few)
-		free_page((unsigned long)b->pages);
 }
 
 /*
@@ -52,7 +30,7 @@ static void batch_end(struct batch *b)
  * there is none that can be pinned, or -EINTR.
  */
 static long pin_pages(struct mm_struct *mm, unsigned long addr, size_t len,
-		      unsigned int gup_flags, struct batch *b)
+		      unsigned int gup_flags, struct page **pages)
 {
 	unsigned long first = addr & PAGE_MASK;
 	struct vm_area_struct *vma;
@@ -66,12 +44,12 @@ static long pin_pages(struct mm_struct *mm, unsigned long addr, size_t len,
 	vma = find_vma(mm, addr);
 	if (vma && vma->vm_start <= addr &&
 	    !(vma->vm_flags & (VM_IO | VM_PFNMAP))) {
-		nr = min3(pages_of(addr, len), b->max,
+		nr = min3(pages_of(addr, len), BATCH_PAGES,
 			  (vma->vm_end - first) >> PAGE_SHIFT);
 		nr = compat_pin_user_pages_remote(mm, first, nr,
 						  gup_flags &
 						  ~MMEXT_FOLL_NO_WINDOW,
-						  b->pages, &locked);
+						  pages, &locked);
 	}
 	if (locked)
 		mmap_read_unlock(mm);
@@ -205,18 +183,17 @@ int mmext_access_remote_vm(struct mm_struct *mm, unsigned long addr, void *buf,
 			   int len, unsigned int gup_flags)
 {
 	bool write = gup_flags & FOLL_WRITE;
-	struct batch b;
+	struct page *pages[BATCH_PAGES];
 	int done = 0;
 
 	if (len < 0 || !flags_known(gup_flags))
 		return -EINVAL;
 
-	batch_begin(&b, addr, len);
 	while (done < len) {
 		size_t left = len - done;
 		long nr, n, i;
 
-		nr = pin_pages(mm, addr + done, left, gup_flags, &b);
+		nr = pin_pages(mm, addr + done, left, gup_flags, pages);
 		if (nr == -EFAULT) {
 			n = access_special(mm, addr + done, buf + done, left,
 					   gup_flags);
@@ -230,7 +207,7 @@ int mmext_access_remote_vm(struct mm_struct *mm, unsigned long addr, void *buf,
 
 		for (i = 0; i < nr; i++) {
 			unsigned long offset = offset_in_page(addr + done);
-			void *at = page_address(b.pages[i]) + offset;
+			void *at = page_address(pages[i]) + offset;
 
 			n = min_t(size_t, len - done, PAGE_SIZE - offset);
 			if (write)
@@ -239,9 +216,8 @@ int mmext_access_remote_vm(struct mm_struct *mm, unsigned long addr, void *buf,
 				memcpy(buf + done, at, n);
 			done += n;
 		}
-		unpin_user_pages_dirty_lock(b.pages, nr, write);
+		unpin_user_pages_dirty_lock(pages, nr, write);
 	}
-	batch_end(&b);
 	return done;
 }
 EXPORT_SYMBOL_GPL(mmext_access_remote_vm);
@@ -295,18 +271,16 @@ ssize_t mmext_access_remote_iter(struct mm_struct *mm, unsigned long addr,
 				 struct iov_iter *iter, unsigned int gup_flags)
 {
 	bool write = gup_flags & FOLL_WRITE;
-	size_t asked = iov_iter_count(iter);
-	struct batch b;
+	struct page *pages[BATCH_PAGES];
 	ssize_t done = 0, ret = 0;
 	long nr, i;
 
 	if (!flags_known(gup_flags) || write != (iov_iter_rw(iter) == WRITE))
 		return -EINVAL;
 
-	batch_begin(&b, addr, asked);
 	while (iov_iter_count(iter)) {
 		nr = pin_pages(mm, addr + done, iov_iter_count(iter), gup_flags,
-			       &b);
+			       pages);
 		if (nr == -EFAULT) {
 			ret = bounce(mm, addr + done, iter, gup_flags);
 			if (ret < 0)
@@ -323,21 +297,20 @@ ssize_t mmext_access_remote_iter(struct mm_struct *mm, unsigned long addr,
 			size_t len = min_t(size_t, iov_iter_count(iter),
 					   PAGE_SIZE - offset);
 
-			ret = write ? copy_page_from_iter(b.pages[i], offset,
+			ret = write ? copy_page_from_iter(pages[i], offset,
 							  len, iter) :
-				      copy_page_to_iter(b.pages[i], offset, len,
+				      copy_page_to_iter(pages[i], offset, len,
 							iter);
 			done += ret;
 			if (ret < (ssize_t)len)
 				ret = 0;
 		}
-		unpin_user_pages_dirty_lock(b.pages, nr, write);
+		unpin_user_pages_dirty_lock(pages, nr, write);
 		if (!ret) {
 			ret = -EFAULT;
 			break;
 		}
 	}
-	batch_end(&b);
 	return done ?: ret;
 }
 EXPORT_SYMBOL_GPL(mmext_access_remote_iter);

@@ -3,6 +3,7 @@
  * Looking at entries.
  */
 #include <linux/export.h>
+#include <linux/string.h>
 
 #include "engine.h"
 #include "pgtable.h"
@@ -35,6 +36,55 @@ int mmext_follow_pte(struct vm_area_struct *vma, unsigned long address,
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mmext_follow_pte);
+
+/**
+ * mmext_follow_ptes - look at the entries of a range
+ * @vma: one of the engine's
+ * @address: user address in it, of the first
+ * @nr: pages, all of them in @vma
+ * @out: filled in, an element a page; where there is no entry, shift is 0
+ *
+ * mmext_follow_pte() for many, with one walk and one lock for those of a table.
+ *
+ * Context: mmap lock.  Does not reschedule.
+ * Return: 0; -EINVAL @vma is not the engine's, or the range is not in it.
+ */
+int mmext_follow_ptes(struct vm_area_struct *vma, unsigned long address,
+		      unsigned long nr, struct mmext_pte *out)
+{
+	unsigned long addr = address & PAGE_MASK, end;
+	struct mmext_walk w;
+	pte_t *ptep, pte;
+
+	if (!mmext_vma_mapping(vma) || address < vma->vm_start ||
+	    address >= vma->vm_end || nr > (vma->vm_end - addr) >> PAGE_SHIFT)
+		return -EINVAL;
+
+	memset(out, 0, nr * sizeof(*out));
+	for (end = addr + (nr << PAGE_SHIFT); addr < end; ) {
+		if (!mmext_walk_lock(vma->vm_mm, addr, end, &w)) {
+			for (; w.leaf && addr < w.next; addr += PAGE_SIZE)
+				mmext_follow_pte(vma, addr, out++);
+			out += (w.next - addr) >> PAGE_SHIFT;
+			addr = w.next;
+			continue;
+		}
+
+		for (ptep = w.pte; addr < w.next; addr += PAGE_SIZE, out++) {
+			pte = READ_ONCE(*ptep++);
+			if (!pte_present(pte))
+				continue;
+			out->pfn = pte_pfn(pte);
+			out->shift = PAGE_SHIFT;
+			out->write = pte_write(pte);
+			out->dirty = pte_dirty(pte);
+			out->young = pte_young(pte);
+		}
+		mmext_walk_unlock(&w);
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mmext_follow_ptes);
 
 /**
  * mmext_follow_pfn - look up the page frame of a user address

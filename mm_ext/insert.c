@@ -77,50 +77,82 @@ vm_fault_t mmext_fault_insert_pfn(struct vm_fault *vmf, unsigned long pfn,
 }
 EXPORT_SYMBOL_GPL(mmext_fault_insert_pfn);
 
-/* Fill what is none; the table is locked.  Returns how many it was. */
-static unsigned int fill_around(struct vm_fault *vmf, unsigned long addr,
+/*
+ * Fill what is none with frames; the table is locked.  That of the fault is its
+ * own case, and ahead of the others.  Returns how many it was.
+ */
+static unsigned int fill_frames(struct vm_fault *vmf, unsigned long addr,
 				unsigned int nr, const unsigned long *pfns,
 				const unsigned long *read_only, pte_t *ptep)
 {
+	unsigned int fault = ((vmf->address & PAGE_MASK) - addr) >> PAGE_SHIFT;
 	struct vm_area_struct *vma = vmf->vma;
-	bool has_pages = mmext_vma_has_pages(vma);
+	struct mmext_ptes ptes[] = {
+		mmext_ptes(mmext_vma_prot(vma, true)),
+		mmext_ptes(mmext_vma_prot(vma, false)),
+	};
+	bool old = mmext_old_is_free(), ro;
+	struct mm_struct *mm = vma->vm_mm;
+	unsigned int i, filled = 0;
+	pte_t pte;
+
+	if (read_only && bitmap_empty(read_only, nr))
+		read_only = NULL;
+	if (pte_none(READ_ONCE(ptep[fault]))) {
+		ro = read_only && test_bit(fault, read_only);
+		pte = mmext_pte_of(&ptes[ro], pfns[fault]);
+		if (vmf->flags & FAULT_FLAG_WRITE && pte_write(pte))
+			pte = pte_mkdirty(pte_mkyoung(pte));
+		mmext_set_pte(mm, vmf->address & PAGE_MASK, ptep + fault, pte);
+		filled++;
+	}
+
+	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
+		if (pfns[i] == MMEXT_NO_PFN || !pte_none(READ_ONCE(ptep[i])))
+			continue;
+
+		ro = read_only && test_bit(i, read_only);
+		pte = mmext_pte_of(&ptes[ro], pfns[i]);
+		mmext_set_pte(mm, addr, ptep + i, old ? pte_mkold(pte) : pte);
+		filled++;
+	}
+	return filled;
+}
+
+/* The same with pages, each with a reference. */
+static unsigned int fill_pages(struct vm_fault *vmf, unsigned long addr,
+			       unsigned int nr, const unsigned long *pfns,
+			       const unsigned long *read_only, pte_t *ptep)
+{
+	struct vm_area_struct *vma = vmf->vma;
 	unsigned long fault = vmf->address & PAGE_MASK;
 	pgprot_t prot[] = {
 		mmext_vma_prot(vma, true), mmext_vma_prot(vma, false),
 	};
 	bool old = mmext_old_is_free();
 	unsigned int i, filled = 0;
-	struct page *page = NULL;
-	pgprot_t p;
+	struct page *page;
 	pte_t pte;
 
 	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
 		if (pfns[i] == MMEXT_NO_PFN || !pte_none(READ_ONCE(ptep[i])))
 			continue;
 
-		p = prot[read_only && test_bit(i, read_only)];
-		if (has_pages) {
-			page = pfn_to_page(pfns[i]);
-			if (!mmext_page_mappable(page))
-				continue;
-			pte = mmext_mk_page_pte(page, p);
-		} else {
-			pte = mmext_mk_pte(pfns[i], p);
-		}
+		page = pfn_to_page(pfns[i]);
+		if (!mmext_page_mappable(page))
+			continue;
+
+		pte = mmext_mk_page_pte(page, prot[read_only &&
+						   test_bit(i, read_only)]);
 		if (addr != fault)
 			pte = old ? pte_mkold(pte) : pte;
 		else if (vmf->flags & FAULT_FLAG_WRITE && pte_write(pte))
 			pte = pte_mkdirty(pte_mkyoung(pte));
-		if (has_pages) {
-			get_page(page);
-			mmext_page_enter(vma, addr, ptep + i, page, pte);
-		} else {
-			mmext_set_pte(vma->vm_mm, addr, ptep + i, pte);
-		}
+		get_page(page);
+		mmext_page_enter(vma, addr, ptep + i, page, pte);
 		filled++;
 	}
-	if (has_pages)
-		compat_add_mm_counter(vma->vm_mm, MM_FILEPAGES, filled);
+	compat_add_mm_counter(vma->vm_mm, MM_FILEPAGES, filled);
 	return filled;
 }
 
@@ -198,8 +230,10 @@ vm_fault_t mmext_fault_insert_pfns(struct vm_fault *vmf, unsigned long addr,
 		   !mmext_page_mappable(pfn_to_page(pfns[i]))) {
 		ret = VM_FAULT_SIGBUS;
 	} else {
-		mmext_count(m, inserted, fill_around(vmf, addr, nr, pfns,
-						     read_only, w.pte));
+		i = mmext_vma_has_pages(vmf->vma) ?
+		    fill_pages(vmf, addr, nr, pfns, read_only, w.pte) :
+		    fill_frames(vmf, addr, nr, pfns, read_only, w.pte);
+		mmext_count(m, inserted, i);
 	}
 	mmext_walk_unlock(&w);
 

@@ -20,58 +20,46 @@ static unsigned long block_end(unsigned long addr, unsigned long end,
  * The PMD of an address, NULL where there is none.  *next is the end of the
  * stretch that the answer holds for.
  */
-static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr,
-		       unsigned long end, unsigned long *next)
+static __always_inline pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr,
+				       unsigned long end, unsigned long *next)
 {
 	pgd_t *pgd = pgd_offset(mm, addr);
+	unsigned long size = PGDIR_SIZE;
+	pmd_t *pmd = NULL;
 	p4d_t *p4d;
 	pud_t *pud;
 
-	*next = block_end(addr, end, PGDIR_SIZE);
 	if (pgd_none(*pgd))
-		return NULL;
+		goto out;
 
 	p4d = compat_p4d_offset(pgd, addr);
-	*next = block_end(addr, end, P4D_SIZE);
+	size = P4D_SIZE;
 	if (p4d_none(*p4d))
-		return NULL;
+		goto out;
 
 	pud = compat_pud_offset(p4d, addr);
-	*next = block_end(addr, end, PUD_SIZE);
-	if (pud_none(*pud) || !pud_present(*pud) || pud_leaf(*pud))
-		return NULL;
+	size = PUD_SIZE;
+	if (!pud_present(*pud) || pud_leaf(*pud))
+		goto out;
 
-	*next = block_end(addr, end, PMD_SIZE);
-	return pmd_offset(pud, addr);
+	size = PMD_SIZE;
+	pmd = pmd_offset(pud, addr);
+out:
+	*next = block_end(addr, end, size);
+	return pmd;
 }
 
-/**
- * mmext_walk_lock - find and lock the table of an address
- * @mm: address space
- * @addr: user address
- * @end: where the caller's range ends, beyond @addr
- * @w: filled in; @w->next in any case
- *
- * Context: something that keeps the upper levels; see the top of pgtable.h.
- * Return: true with @w->pte valid and its table locked, to be given back by
- * mmext_walk_unlock(); false if there is no table.
- */
-bool mmext_walk_lock(struct mm_struct *mm, unsigned long addr,
-		     unsigned long end, struct mmext_walk *w)
+/* The table that a PMD points to, if it does. */
+static __always_inline bool lock_table(struct mm_struct *mm, pmd_t *pmd,
+				       unsigned long addr, struct mmext_walk *w)
 {
-	pmd_t *pmd, val;
+	pmd_t val;
 
-	w->leaf = false;
 again:
-	pmd = find_pmd(mm, addr, end, &w->next);
-	w->pmd = pmd;
-	if (!pmd)
-		return false;
-
 	/* a table that is taken out meanwhile is freed after a grace period */
 	rcu_read_lock();
 	val = READ_ONCE(*pmd);
-	if (pmd_none(val) || !pmd_present(val) || pmd_leaf(val)) {
+	if (!pmd_present(val) || pmd_leaf(val)) {
 		w->leaf = !pmd_none(val);
 		rcu_read_unlock();
 		return false;
@@ -91,6 +79,27 @@ again:
 	spin_unlock(w->ptl);
 	rcu_read_unlock();
 	goto again;
+}
+
+/**
+ * mmext_walk_lock - find and lock the table of an address
+ * @mm: address space
+ * @addr: user address
+ * @end: where the caller's range ends, beyond @addr
+ * @w: filled in; @w->next in any case
+ *
+ * Context: something that keeps the upper levels; see the top of pgtable.h.
+ * Return: true with @w->pte valid and its table locked, to be given back by
+ * mmext_walk_unlock(); false if there is no table.
+ */
+bool mmext_walk_lock(struct mm_struct *mm, unsigned long addr,
+		     unsigned long end, struct mmext_walk *w)
+{
+	pmd_t *pmd = find_pmd(mm, addr, end, &w->next);
+
+	w->pmd = pmd;
+	w->leaf = false;
+	return pmd && lock_table(mm, pmd, addr, w);
 }
 EXPORT_SYMBOL_MMEXT_TEST(mmext_walk_lock);
 
@@ -239,14 +248,22 @@ int mmext_walk_lock_alloc(struct vm_area_struct *vma, struct vm_fault *vmf,
 	struct mm_struct *mm = vma->vm_mm;
 	int err;
 
+	w->leaf = false;
+	w->pmd = vmf ? vmf->pmd : NULL;
+	w->next = addr + PAGE_SIZE;
+	/* the core has walked as far as here */
+	while (vmf && !lock_table(mm, vmf->pmd, addr, w)) {
+		if (w->leaf)
+			return -EBUSY;
+		if (!install_prealloc(mm, vmf))
+			return -EAGAIN;
+	}
+	if (vmf)
+		return 0;
+
 	while (!mmext_walk_lock(mm, addr, addr + PAGE_SIZE, w)) {
 		if (w->leaf)
 			return -EBUSY;
-		if (vmf) {
-			if (!install_prealloc(mm, vmf))
-				return -EAGAIN;
-			continue;
-		}
 		err = mmext_apply_to_table(vma, addr, touch_pte, NULL);
 		if (err && err != -EEXIST)
 			return err;

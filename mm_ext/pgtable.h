@@ -74,6 +74,46 @@ static inline pte_t mmext_mk_pte(unsigned long pfn, pgprot_t prot)
 	return pte_write(pte) ? pte : pte_mkclean(pte);
 }
 
+/**
+ * struct mmext_ptes - what many entries have in common
+ * @prot: their protection
+ * @zero: the entry of frame 0
+ * @plain: the others' are that and the frame's address.  So it is on x86, if the
+ *	entry can be used at all: else the address is inverted (L1TF).
+ */
+struct mmext_ptes {
+	pgprot_t prot;
+	u64 zero;
+	bool plain;
+};
+
+static inline struct mmext_ptes mmext_ptes(pgprot_t prot)
+{
+	u64 zero = pte_val(mmext_mk_pte(0, prot));
+	u64 one = pte_val(mmext_mk_pte(1, prot));
+	struct mmext_ptes p = {
+		.prot = prot,
+		.zero = zero,
+		.plain = IS_ENABLED(CONFIG_X86) && one == zero + PAGE_SIZE,
+	};
+
+	return p;
+}
+
+/* mmext_mk_pte(), without asking again what the protection is. */
+static __always_inline pte_t mmext_plain_pte(const struct mmext_ptes *p,
+					     unsigned long pfn)
+{
+	return __pte(p->zero + (pfn << PAGE_SHIFT));
+}
+
+static __always_inline pte_t mmext_pte_of(const struct mmext_ptes *p,
+					  unsigned long pfn)
+{
+	return likely(p->plain) ? mmext_plain_pte(p, pfn) :
+				  mmext_mk_pte(pfn, p->prot);
+}
+
 /*
  * Is it an entry that the engine put there?  Where entries have no bit for it,
  * that it is there must do: the kernel puts none into a shared PFN mapping.

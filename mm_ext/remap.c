@@ -15,7 +15,8 @@
  * @vma: where it goes
  * @end: end of the range
  * @next: up to where it is in
- * @pfn: frame of @next
+ * @pfn: frame of @next, and those behind it; or
+ * @pages: the page of @next, and those behind it
  * @prot: protection of the entries
  * @seq: what @m's sequence was at the start
  * @relaxed: entries that were read-only are writable now
@@ -26,10 +27,64 @@ struct remap {
 	unsigned long end;
 	unsigned long next;
 	unsigned long pfn;
+	struct page **pages;
 	pgprot_t prot;
 	unsigned long seq;
 	bool relaxed;
 };
+
+/* What is there may stay if it shows the same, and may be stored to then. */
+static int keep_entry(struct remap *r, unsigned long addr, pte_t *ptep,
+		      pte_t pte)
+{
+	pte_t old = READ_ONCE(*ptep);
+
+	if (!mmext_pte_is(old, pte_pfn(pte)))
+		return -EBUSY;
+	if (pte_write(pte) && !pte_write(old)) {
+		mmext_pte_relax(r->vma, addr, ptep);
+		r->relaxed = true;
+	}
+	return 0;
+}
+
+/*
+ * Fill entries that follow each other: with frames that do, too, or with those of
+ * r->pages.  Inline, and with the question of how ahead of the loop, as the rest of it
+ * is a dozen instructions.  Returns how many, and in *kept how many were there.
+ */
+static __always_inline unsigned long
+fill(struct remap *r, const struct mmext_ptes *ptes, bool plain, bool pages,
+     pte_t *ptep, unsigned long addr, unsigned long nr, unsigned long *kept,
+     int *err)
+{
+	u64 val = ptes->zero + (r->pfn << PAGE_SHIFT);
+	pte_t *first = ptep, *end = ptep + nr, pte;
+	struct mm_struct *mm = r->vma->vm_mm;
+	struct page **page = r->pages;
+	unsigned long pfn;
+
+	for (; ptep < end; ptep++, val += PAGE_SIZE) {
+		pfn = pages ? page_to_pfn(*page++) : r->pfn + (ptep - first);
+		if (!plain)
+			pte = mmext_mk_pte(pfn, ptes->prot);
+		else
+			pte = pages ? mmext_plain_pte(ptes, pfn) : __pte(val);
+
+		/* no READ_ONCE(): what is none is nobody else's to change */
+		if (likely(pte_none(*ptep))) {
+			mmext_set_pte(mm, addr + ((ptep - first) << PAGE_SHIFT),
+				      ptep, pte);
+			continue;
+		}
+		*err = keep_entry(r, addr + ((ptep - first) << PAGE_SHIFT),
+				  ptep, pte);
+		if (*err)
+			break;
+		(*kept)++;
+	}
+	return ptep - first;
+}
 
 /*
  * Fill one table.  apply_to_page_range() calls this for a range of one page,
@@ -39,29 +94,24 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
 {
 	struct remap *r = data;
 	unsigned long end = min(r->end - 1, addr | ~PMD_MASK) + 1;
-	unsigned long nr = 0;
-	pte_t old, pte;
+	unsigned long nr = (end - addr) >> PAGE_SHIFT, kept = 0;
+	struct mmext_ptes ptes = mmext_ptes(r->prot);
 	int err = 0;
 
 	if (!mmext_seq_current(r->m, r->seq))
 		return -EAGAIN;
 
-	for (; addr < end; addr += PAGE_SIZE, ptep++, r->pfn++) {
-		old = READ_ONCE(*ptep);
-		pte = mmext_mk_pte(r->pfn, r->prot);
-		if (pte_none(old)) {
-			mmext_set_pte(r->vma->vm_mm, addr, ptep, pte);
-			nr++;
-		} else if (!mmext_pte_is(old, r->pfn)) {
-			err = -EBUSY;
-			break;
-		} else if (pte_write(pte) && !pte_write(old)) {
-			mmext_pte_relax(r->vma, addr, ptep);
-			r->relaxed = true;
-		}
-	}
-	r->next = addr;
-	mmext_count(r->m, inserted, nr);
+	if (!ptes.plain)
+		nr = fill(r, &ptes, false, r->pages, ptep, addr, nr, &kept, &err);
+	else if (r->pages)
+		nr = fill(r, &ptes, true, true, ptep, addr, nr, &kept, &err);
+	else
+		nr = fill(r, &ptes, true, false, ptep, addr, nr, &kept, &err);
+	r->pfn += nr;
+	if (r->pages)
+		r->pages += nr;
+	r->next = addr + (nr << PAGE_SHIFT);
+	mmext_count(r->m, inserted, nr - kept);
 	return err;
 }
 
@@ -197,3 +247,71 @@ int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 	return err;
 }
 EXPORT_SYMBOL_GPL(mmext_remap_pfn_range);
+
+/* As in a mapping of pages: a table that is there is not asked for. */
+static int fill_next(struct remap *r)
+{
+	unsigned long from = r->next;
+	struct mmext_walk w;
+	int err;
+
+	if (mmext_walk_lock(r->vma->vm_mm, r->next, r->end, &w)) {
+		err = fill_table(w.pte, r->next, r);
+		mmext_walk_unlock(&w);
+		return err;
+	}
+	err = w.leaf ? -EEXIST :
+		       mmext_apply_to_table(r->vma, r->next, fill_table, r);
+	if (err != -EEXIST)
+		return err;
+
+	/* a leaf is of pages that follow each other */
+	r->pfn = page_to_pfn(*r->pages);
+	err = remap_part(r);
+	r->pages += (r->next - from) >> PAGE_SHIFT;
+	return err;
+}
+
+/**
+ * mmext_remap_pages - map the frames of pages
+ * @vma: one of the engine's, from mmext_vma_init()
+ * @addr: first user address, a multiple of the page size
+ * @pages: the pages; the entries take no reference to them
+ * @nr: how many
+ * @prot: protection of the entries
+ *
+ * mmext_remap_pfn_range() for frames that do not follow each other: one walk of
+ * the tables and not one for each piece.  There is no such function in
+ * mm/memory.c.
+ *
+ * Context: process context; mmap lock.  Allocates with GFP_KERNEL.
+ * Return: as mmext_remap_pfn_range().
+ */
+int mmext_remap_pages(struct vm_area_struct *vma, unsigned long addr,
+		      struct page **pages, unsigned long nr, pgprot_t prot)
+{
+	struct mmext_mapping *m = mmext_vma_mapping(vma);
+	struct remap r = { .m = m, .vma = vma, .pages = pages, .prot = prot };
+	int err = 0;
+
+	if (!m || mmext_vma_has_pages(vma) || !nr || addr < vma->vm_start ||
+	    addr >= vma->vm_end || !PAGE_ALIGNED(addr) ||
+	    nr > (vma->vm_end - addr) >> PAGE_SHIFT)
+		return -EINVAL;
+
+	r.next = addr;
+	r.end = addr + (nr << PAGE_SHIFT);
+	r.seq = atomic_long_read(&m->seq);
+
+	while (!err && r.next < r.end) {
+		err = fill_next(&r);
+		cond_resched();
+	}
+
+	if (r.relaxed)
+		mmext_tlb_relaxed(vma->vm_mm, addr, r.next);
+	if (err && r.next > addr)
+		mmext_zap_page_range_single(vma, addr, r.next - addr, NULL);
+	return err;
+}
+EXPORT_SYMBOL_GPL(mmext_remap_pages);

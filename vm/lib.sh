@@ -9,7 +9,7 @@ me=${0##*/}
 # Host packages beyond a Debian 12 with git and make. Compilers and headers are
 # not among them: everything is compiled inside a suite's own root.
 host_packages=(
-	cpio mmdebstrap mount patch perl python3 qemu-system-arm qemu-system-x86
+	cpio gnuplot-nox mmdebstrap mount patch perl python3 qemu-system-arm qemu-system-x86
 	shellcheck squashfs-tools xz-utils zstd
 )
 

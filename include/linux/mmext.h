@@ -154,9 +154,9 @@ struct mmext_gather {
 struct mmext_pte {
 	unsigned long pfn;
 	unsigned int shift;
-	bool write : 1;
-	bool dirty : 1;
-	bool young : 1;
+	bool write;
+	bool dirty;
+	bool young;
 };
 
 /* How many pages mmext_fault_insert_pfns() takes, and what it takes for none. */
@@ -319,6 +319,8 @@ static inline vm_fault_t mmext_fault_insert_pfn_huge(struct vm_fault *vmf,
 int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 			  unsigned long pfn, unsigned long size,
 			  pgprot_t prot);
+int mmext_remap_pages(struct vm_area_struct *vma, unsigned long addr,
+		      struct page **pages, unsigned long nr, pgprot_t prot);
 
 /* iomap.c */
 int mmext_vm_iomap_memory(struct vm_area_struct *vma, phys_addr_t start,
@@ -358,6 +360,8 @@ int mmext_zap_page_range(struct vm_area_struct *vma, unsigned long start,
 /* follow.c */
 int mmext_follow_pte(struct vm_area_struct *vma, unsigned long address,
 		     struct mmext_pte *out);
+int mmext_follow_ptes(struct vm_area_struct *vma, unsigned long address,
+		      unsigned long nr, struct mmext_pte *out);
 int mmext_follow_pfn(struct vm_area_struct *vma, unsigned long address,
 		     unsigned long *pfn);
 
