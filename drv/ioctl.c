@@ -926,7 +926,7 @@ static const struct op ops[] = {
 		 do_access),
 	IOCTL_OP(GMAP_CREATE, mmext_gmap_create, out_fd,
 		 MMEXT_GMAP_CREATE_EXCLUSIVE, false, 0, gmap_do_create),
-	IOCTL_OP(GMAP_ENABLE, mmext_gmap_enable, fd, 0, false, SHAPES,
+	IOCTL_OP(GMAP_ENABLE, mmext_gmap_enable, reserved, 0, false, SHAPES,
 		 do_enable),
 	IOCTL_OP(GMAP_DISABLE, mmext_gmap_disable, flags, 0, false, SHAPES,
 		 do_disable),
