@@ -1145,6 +1145,9 @@ long ioctl_dispatch(struct file *file, unsigned int cmd, unsigned long arg,
 	err = table->checked(file, op);
 	if (err)
 		return err;
+	/* before anything is done that nobody would be told of: a descriptor */
+	if (copy_to_user(uarg, head, min(size, op->size)))
+		return -EFAULT;
 
 	err = op->fn(file, head);
 
