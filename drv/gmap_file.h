@@ -30,7 +30,7 @@ static inline void gmap_view_init(struct mmext_gmap_view *view)
 	mmext_gmap_view_init(view);
 }
 
-static inline int gmap_disable(struct mmext_gmap_view *view)
+static inline int gmap_disable_view(struct mmext_gmap_view *view)
 {
 	return mmext_gmap_disable(view);
 }
@@ -60,7 +60,7 @@ static inline void gmap_view_init(struct mmext_gmap_view *view)
 {
 }
 
-static inline int gmap_disable(struct mmext_gmap_view *view)
+static inline int gmap_disable_view(struct mmext_gmap_view *view)
 {
 	return 0;
 }

@@ -1002,7 +1002,7 @@ static int do_disable(struct file *file, void *arg)
 	if (err)
 		return err;
 
-	err = gmap_disable(&r->guest);
+	err = gmap_disable_view(&r->guest);
 	up_read(&r->lock);
 	return err;
 }

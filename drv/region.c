@@ -278,7 +278,7 @@ static void region_release(struct kref *ref)
 	if (r->io)
 		iomem_release(r->io);
 	kfree(r->io);
-	gmap_disable(&r->guest);
+	gmap_disable_view(&r->guest);
 	region_dirty_free(r);
 
 	iput(r->inode);
@@ -1020,7 +1020,7 @@ int region_revoke(struct region *r)
 
 	if (region_is_guest(r)) {
 		WRITE_ONCE(r->revoked, true);
-		return gmap_disable(&r->guest);
+		return gmap_disable_view(&r->guest);
 	}
 
 	mmext_invalidate_begin(&r->map);
