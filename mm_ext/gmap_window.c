@@ -122,7 +122,8 @@ static bool work_entry(struct gmap_record *r, unsigned long addr, pte_t *ptep,
 	struct mm_struct *mm = r->gm->mn.mm;
 	pte_t pte = READ_ONCE(*ptep);
 
-	if (!mmext_pte_ours(pte))
+	/* without a flush there are no windows */
+	if (!mmext_tlb_native() || !mmext_pte_ours(pte))
 		return false;
 	if (w->todo == PROTECT && !pte_write(pte) && !pte_dirty(pte))
 		return true;
@@ -473,6 +474,8 @@ static bool set_entry(struct shown *s, struct gmap_record *r,
 	bool write = fault && s->write;
 	pte_t old = READ_ONCE(*ptep), pte;
 
+	if (!mmext_tlb_native())
+		return false;
 	if (mmext_pte_ours(old)) {
 		if (!write || pte_write(old))
 			return false;
