@@ -56,7 +56,8 @@ static bool shuffle(struct run *r)
 	uint64_t x = 88172645463325252ULL;
 	uint32_t *order, swap;
 
-	r->state = order = malloc(n * sizeof(*order));
+	order = malloc(n * sizeof(*order));
+	r->state = order;
 	if (!order)
 		die("malloc");
 	for (i = 0; i < n; i++)

@@ -471,15 +471,17 @@ long mmext_gmap_discard(struct mmext_gmap *gmap, unsigned long gaddr,
 	if (!done) {
 		/* to the end of the segment, which is a hole */
 		done = gmap_segment_last(gmap, gaddr) - gaddr + 1;
-	} else if (mmap_read_lock_killable(mm)) {
+		goto put;
+	}
+	if (mmap_read_lock_killable(mm)) {
 		mmput(mm);
 		return -EINTR;
-	} else {
-		/* the limit may be inside of a page */
-		done = min(len, PAGE_ALIGN(done));
-		discard_locked(mm, vmaddr, vmaddr + done);
-		mmap_read_unlock(mm);
 	}
+	/* the limit may be inside of a page */
+	done = min(len, PAGE_ALIGN(done));
+	discard_locked(mm, vmaddr, vmaddr + done);
+	mmap_read_unlock(mm);
+put:
 	mmput(mm);
 	return min(done, len);
 }

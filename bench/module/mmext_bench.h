@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * /dev/mmext_bench_engine and /dev/mmext_bench_kernel: one driver twice, as
- * simple as a driver can be.  Both show the same page frames in a row, and do the same calls over a range: the one with mmext's functions,
- * the other with those of the kernel that they are named after.
+ * simple as a driver can be.  Both show the same page frames in a row, and do
+ * the same calls over a range: the one with mmext's functions, the other with
+ * those of the kernel that they are named after.
  */
 #ifndef MMEXT_BENCH_H
 #define MMEXT_BENCH_H
