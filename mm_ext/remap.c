@@ -55,8 +55,8 @@ static int keep_entry(struct remap *r, unsigned long addr, pte_t *ptep,
  */
 static __always_inline unsigned long
 fill(struct remap *r, const struct mmext_ptes *ptes, bool plain, bool pages,
-     pte_t *ptep, unsigned long addr, unsigned long nr, unsigned long *kept,
-     int *err)
+	pte_t *ptep, unsigned long addr, unsigned long nr, unsigned long *kept,
+	int *err)
 {
 	u64 val = ptes->zero + (r->pfn << PAGE_SHIFT);
 	pte_t *first = ptep, *end = ptep + nr, pte;
