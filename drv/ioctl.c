@@ -926,7 +926,7 @@ static const struct op ops[] = {
 		 do_access),
 	IOCTL_OP(GMAP_CREATE, mmext_gmap_create, out_fd,
 		 MMEXT_GMAP_CREATE_EXCLUSIVE, false, 0, gmap_do_create),
-	IOCTL_OP(GMAP_ENABLE, mmext_gmap_enable, fd, 0, false, SHAPES,
+	IOCTL_OP(GMAP_ENABLE, mmext_gmap_enable, reserved, 0, false, SHAPES,
 		 do_enable),
 	IOCTL_OP(GMAP_DISABLE, mmext_gmap_disable, flags, 0, false, SHAPES,
 		 do_disable),
@@ -1030,6 +1030,9 @@ long ioctl_dispatch(struct file *file, unsigned int cmd, unsigned long arg,
 	err = table->checked(file, op);
 	if (err)
 		return err;
+	/* before anything is done that nobody would be told of: a descriptor */
+	if (copy_to_user(uarg, head, min(size, op->size)))
+		return -EFAULT;
 
 	err = op->fn(file, head);
 

@@ -320,12 +320,13 @@ static void free_spares(struct gmap_extent *spares)
 		kfree(take_spare(&spares));
 }
 
-static int alloc_spares(struct gmap_extent **spares, unsigned long nr)
+static int alloc_spares(struct gmap_extent **spares, unsigned long nr,
+			gfp_t gfp)
 {
 	struct gmap_extent *e;
 
 	for (; nr; nr--) {
-		e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+		e = kzalloc(sizeof(*e), gfp);
 		if (!e) {
 			free_spares(*spares);
 			*spares = NULL;
@@ -339,10 +340,10 @@ static int alloc_spares(struct gmap_extent **spares, unsigned long nr)
 
 /* Extents that one step of a change of [@first, @last] makes. */
 static unsigned long spares_needed(struct mmext_gmap *g, unsigned long first,
-				   unsigned long last, bool map)
+				   unsigned long last)
 {
 	struct gmap_extent *e = extent_overlap(g, first, last);
-	unsigned long nr = map;
+	unsigned long nr = 1;
 
 	if (e && e->gaddr < first)
 		nr++;
@@ -471,27 +472,27 @@ static int check_segments(struct mmext_gmap *g, unsigned long to,
 }
 
 /*
- * Replace what is mapped from @first to @last: by @vmaddr on, or by nothing.
- * What it needs is allocated ahead, so it is done whole or not at all; in steps,
- * for the spinlock's sake.
+ * Replace what is mapped from @first to @last by @vmaddr on.  What it needs is
+ * allocated ahead, so it is done whole or not at all; in steps, for the spinlock's
+ * sake.
  */
 static int replace(struct mmext_gmap *g, unsigned long first,
-		   unsigned long last, bool map, unsigned long vmaddr)
+		   unsigned long last, unsigned long vmaddr)
 {
 	unsigned long step = (STEP_SEGMENTS << g->shift) - 1;
 	unsigned long steps, end;
 	struct gmap_extent *spares = NULL;
-	int err = 0;
+	int err;
 
-	if (map)
-		err = add_tables_range(g, first, last);
+	err = add_tables_range(g, first, last);
 	if (err)
 		return err;
 
 	/* one step may leave to the next what that has to cut again */
 	steps = (last - first) / (step + 1) + 1;
 	err = alloc_spares(&spares, steps == 1 ?
-			   spares_needed(g, first, last, map) : 3 * steps);
+			   spares_needed(g, first, last) : 3 * steps,
+			   GFP_KERNEL_ACCOUNT);
 	if (err)
 		return err;
 
@@ -500,12 +501,10 @@ static int replace(struct mmext_gmap *g, unsigned long first,
 		mmext_gmap_lock(g);
 		cut_extents(g, first, end, &spares);
 		unmap_words(g, first, end);
-		if (map) {
-			map_words(g, first, end, vmaddr);
-			add_extent(g, &spares, first, vmaddr, end - first);
-			/* who looks into the trees in vain may be under way */
-			gmap_unsettle(&g->unsettled);
-		}
+		map_words(g, first, end, vmaddr);
+		add_extent(g, &spares, first, vmaddr, end - first);
+		/* who looks into the trees in vain may be under way */
+		gmap_unsettle(&g->unsettled);
 		mmext_gmap_unlock(g);
 		if (end == last)
 			break;
@@ -517,17 +516,47 @@ static int replace(struct mmext_gmap *g, unsigned long first,
 	return 0;
 }
 
+/*
+ * Nothing is mapped from @first to @last any more.  To have less there is always
+ * memory enough; and of what was never mapped there is any amount, and no work.
+ */
+static void unmap_range(struct mmext_gmap *g, unsigned long first,
+			unsigned long last)
+{
+	unsigned long step = (STEP_SEGMENTS << g->shift) - 1, end;
+	struct gmap_extent *spares = NULL, *e;
+
+	while ((e = extent_overlap(g, first, last))) {
+		first = max(first, e->gaddr);
+		end = last - first > step ? first + step : last;
+		/* what is left of two that are cut into */
+		alloc_spares(&spares, 2, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+		mmext_gmap_lock(g);
+		cut_extents(g, first, end, &spares);
+		unmap_words(g, first, end);
+		mmext_gmap_unlock(g);
+		free_spares(spares);
+		spares = NULL;
+		if (end == last)
+			break;
+		first = end + 1;
+		cond_resched();
+	}
+}
+
 static int change(struct mmext_gmap *g, unsigned long first,
 		  unsigned long last, bool map, unsigned long vmaddr)
 {
-	int err;
+	int err = 0;
 
 	if (mutex_lock_killable(&g->change))
 		return -EINTR;
 	if (gmap_gone(g))
 		err = -ESRCH;
+	else if (map)
+		err = replace(g, first, last, vmaddr);
 	else
-		err = replace(g, first, last, map, vmaddr);
+		unmap_range(g, first, last);
 	mutex_unlock(&g->change);
 	return err;
 }
@@ -541,12 +570,9 @@ static int change(struct mmext_gmap *g, unsigned long first,
  * What is not mapped is no error.  The parent's memory stays, and so do other
  * segments that name it.  When this returns no window shows the range.
  *
- * Differs from gmap_unmap_segment(): cutting a piece out of a larger range takes
- * memory.
- *
  * Context: process context, may sleep.
  * Return: 0; -EINVAL misaligned, @len 0, a range that wraps or crosses the limit;
- * -ENOMEM with nothing changed; -ESRCH the parent has gone; -EINTR.
+ * -ESRCH the parent has gone; -EINTR.
  */
 int mmext_gmap_unmap_segment(struct mmext_gmap *gmap, unsigned long to,
 			     unsigned long len)

@@ -6,9 +6,10 @@
  * Fault against invalidation is the rule of mapping.c with ranges: an invalidation
  * that concerns a space is entered in its table of those in progress, seq moves,
  * what windows have of the range is cleared and flushed, and all that in one hold
- * of space->lock; at its end it is taken out of the table.  A fault samples seq,
- * looks the parent's page up, and inserts under the same lock if seq is what it was
- * and the page is in no range of the table.
+ * of space->lock; at its end it is taken out of the table, and seq moves again.  A
+ * fault samples seq, looks the parent's page up, and inserts under the same lock if
+ * seq is what it was and the page is in no range of the table.  What it saw while an
+ * invalidation was in progress may be from before the change, hence the second time.
  *
  * An invalidation that concerns no segment is not entered anywhere and writes
  * nothing that others read, but for a counter that it has nearly to itself
@@ -184,6 +185,15 @@ bool gmap_concerns(struct mmext_gmap *g, unsigned long first,
 }
 EXPORT_SYMBOL_MMEXT_TEST(gmap_concerns);
 
+/*
+ * What moves when an invalidation begins, and when it ends; @settled is the end of
+ * those that are in no table.
+ */
+static unsigned long current_seq(struct mmext_gmap *g)
+{
+	return READ_ONCE(g->seq) + READ_ONCE(g->settled);
+}
+
 /**
  * gmap_read_begin - begin to look up what a guest address shows
  * @g: the space
@@ -199,7 +209,7 @@ int gmap_read_begin(struct mmext_gmap *g, unsigned long *seq)
 		return -ESRCH;
 	if (!gmap_mm_settle(g->gm, &g->lock, &g->unsettled, &g->settled))
 		return -EINTR;
-	*seq = READ_ONCE(g->seq);
+	*seq = current_seq(g);
 	/* seq before what is looked up */
 	smp_rmb();
 	return 0;
@@ -219,7 +229,7 @@ bool gmap_seq_current(struct mmext_gmap *g, unsigned long vmaddr,
 {
 	unsigned long first = vmaddr & PAGE_MASK;
 
-	return g->seq == seq && g->unsettled == g->settled && !g->gone &&
+	return current_seq(g) == seq && g->unsettled == g->settled && !g->gone &&
 	       !gmap_busy_overlaps(&g->busy, first, first | ~PAGE_MASK);
 }
 EXPORT_SYMBOL_MMEXT_TEST(gmap_seq_current);
@@ -657,6 +667,7 @@ static void end(struct mmu_notifier *mn, const struct mmu_notifier_range *r)
 		if (!gmap_busy_has(&g->busy, r))
 			continue;
 		spin_lock(&g->lock);
+		g->seq++;
 		gmap_busy_del(&g->busy, r);
 		spin_unlock(&g->lock);
 	}

@@ -339,7 +339,7 @@ struct writer {
 	volatile __u32 *window;
 	size_t nr;
 	int end;
-	unsigned long rounds;
+	unsigned long stores;
 };
 
 static void *write_on(void *arg)
@@ -350,17 +350,18 @@ static void *write_on(void *arg)
 
 	pin(1);
 	while (!load(&w->end)) {
-		for (i = 0; i < w->nr; i++)
+		for (i = 0; i < w->nr; i++) {
 			w->window[WORDS(i)] = value;
+			store(&w->stores, w->stores + 1);
+		}
 		value++;
-		store(&w->rounds, w->rounds + 1);
 	}
 	return NULL;
 }
 
 TEST_F_TIMEOUT(log, loses_no_store_of_a_writer, 120)
 {
-	struct rounds rounds = rounds_begin(500);
+	struct rounds rounds = gmap_rounds(500);
 	struct writer w = { .nr = 128 };
 	__u32 copy[128];
 	pthread_t thread;
@@ -378,7 +379,7 @@ TEST_F_TIMEOUT(log, loses_no_store_of_a_writer, 120)
 	pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, write_on, &w));
 	/* a copy that is kept by the log alone */
-	for (i = 0; rounds_go_on(&rounds, i); i++) {
+	for (i = 0; rounds_go_on(&rounds, i) || load(&w.stores) < 1000; i++) {
 		ASSERT_LE(0, CLEAR());
 		for (n = 0; n < 128; n++)
 			if (MARKED(n))
@@ -395,7 +396,7 @@ TEST_F_TIMEOUT(log, loses_no_store_of_a_writer, 120)
 		EXPECT_EQ(*(volatile __u32 *)HOST(n), copy[n])
 			TH_LOG("page %zu", n);
 	}
-	EXPECT_LT(0, w.rounds);
+	printf("# %lu stores, %d harvests\n", w.stores, i);
 }
 
 /* Age */

@@ -519,7 +519,7 @@ static void *fault_on(void *arg)
 
 TEST_F_TIMEOUT(link, fault_while_the_parent_changes, 120)
 {
-	struct rounds rounds = rounds_begin(3000);
+	struct rounds rounds = gmap_rounds(3000);
 	struct faulter f = { .fd = self->fd };
 	pthread_t thread;
 	int i;

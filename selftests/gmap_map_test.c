@@ -436,6 +436,24 @@ TEST_F(space, unmap_of_what_is_in_part_a_hole_takes_the_other_part)
 	EXPECT_EQ(0, gmap_stat_of(self->fd, out_segments));
 }
 
+/* There is any amount of what was never mapped, and to unmap it is no work. */
+TEST(unmap_of_all_that_there_can_be_takes_no_time)
+{
+	int fd = gmap_create(~0ULL, __builtin_ctz(page_size), 0);
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, gmap_map_at(fd, GUEST, 1ULL << 50, 2 * page_size));
+	ASSERT_EQ(0, gmap_map_at(fd, GUEST, 1ULL << 62, 5000 * page_size));
+	ASSERT_EQ(0, gmap_map_at(fd, GUEST, -1ULL << 63, 2 * page_size));
+	EXPECT_EQ(0, gmap_unmap(fd, page_size, (1ULL << 63)));
+	IS_HOLE(fd, 1ULL << 50);
+	IS_HOLE(fd, (1ULL << 62) + 4999 * page_size);
+	IS_HOLE(fd, 1ULL << 63);
+	TRANSLATES(fd, (1ULL << 63) + page_size, (char *)GUEST + page_size);
+	EXPECT_EQ(1, gmap_stat_of(fd, out_segments));
+	close(fd);
+}
+
 TEST_F(space, __gmap_unmap_by_gaddr)
 {
 	__u64 gaddr = 0;
@@ -570,7 +588,7 @@ TEST_F_TIMEOUT(space, __gmap_translate, 120)
 		.first = to_u64(HOST(0)),
 		.second = to_u64(HOST(8)),
 	};
-	struct rounds rounds = rounds_begin(20000);
+	struct rounds rounds = gmap_rounds(20000);
 	pthread_t thread;
 	int i;
 

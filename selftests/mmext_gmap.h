@@ -12,6 +12,14 @@
 #define SEGMENT		MIB
 #define LIMIT		(64 * GIB - 1)
 
+/* There are many tests that go round: less time for each, see rounds_begin(). */
+static inline struct rounds gmap_rounds(int nr)
+{
+	struct rounds rounds = { .nr = nr, .end_us = now_us() + 500000 };
+
+	return rounds;
+}
+
 /* Calls: 0 or a negative errno. */
 
 static inline int gmap_create(__u64 limit, __u32 segment_shift, __u32 flags)
@@ -492,15 +500,18 @@ static inline int runner_start(struct runner *r)
 {
 	struct runner_msg msg;
 	int socks[2];
+	pid_t pid;
 	long ret;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, socks))
 		return -errno;
-	r->pid = fork();
-	if (r->pid < 0)
+	/* *r may be in memory that both have */
+	pid = fork();
+	if (pid < 0)
 		return -errno;
-	if (r->pid) {
+	if (pid) {
 		close(socks[1]);
+		r->pid = pid;
 		r->sock = socks[0];
 		return 0;
 	}

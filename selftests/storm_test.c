@@ -888,9 +888,14 @@ static void mutate(struct mutator *m)
 	case MREMAP: {
 		char *away = AWAY_AT + m->nr * LENGTH;
 
+		/* those of a region never become one VMA again */
+		if (seg >= NR_SEGS - 2)
+			p.length = page_size;
 		if (mremap(p.addr, p.length, p.length,
 			   MREMAP_MAYMOVE | MREMAP_FIXED, away) != away) {
-			fail("mremap: %d", errno);
+			/* more than one VMA */
+			if (errno != EFAULT)
+				fail("mremap: %d", errno);
 			break;
 		}
 		usleep(rnd(&m->seed, 300));
@@ -1166,7 +1171,7 @@ static void holder_main(int nr, __u32 seed)
 	char *window = WINDOW_AT + nr * 4 * LENGTH, *part;
 	char *away = AWAY_AT + nr * 4 * LENGTH;
 	int epoch = load(&arena->epoch);
-	size_t length = 16 * page_size;
+	size_t length;
 	struct looker l = {
 		.nr = 1,
 		.seed = seed | 1,
@@ -1190,6 +1195,7 @@ static void holder_main(int nr, __u32 seed)
 	while (!load(&arena->stop) && load(&arena->epoch) == epoch) {
 		for (i = 0; i < 200; i++)
 			look(&l);
+		length = 16 * page_size;
 		part = window + rnd(&l.seed, LENGTH / page_size - 16) *
 				page_size;
 		switch (rnd(&l.seed, 8)) {
@@ -1207,6 +1213,8 @@ static void holder_main(int nr, __u32 seed)
 			did(FAR_MUNMAP);
 			break;
 		case 3:
+			/* in one VMA, which those of a window never become again */
+			length = page_size;
 			if (mremap(part, length, length, MREMAP_MAYMOVE |
 				   MREMAP_FIXED, away) != away)
 				break;
