@@ -79,4 +79,3 @@ const char *num(unsigned long n)
 	} while (n);
 	return p;
 }
-
