@@ -375,22 +375,28 @@ static void cut_extents(struct mmext_gmap *g, unsigned long first,
 }
 
 /*
- * Forget the translation of a segment.  Returns whether it was linked.
- *
- * Entries that show it must leave every window; the caller sees to that.
+ * Give a segment another translation, or with 0 none, in one step for those who look
+ * it up without a lock.  What shows the old one leaves every window, and its arms go.
+ * Returns whether it was linked.
  */
-static bool unmap_word(struct mmext_gmap *g, unsigned long gaddr)
+static bool change_word(struct mmext_gmap *g, unsigned long gaddr,
+			unsigned long word)
 {
+	unsigned long first = gmap_segment_first(g, gaddr);
+	unsigned long last = gmap_segment_last(g, gaddr);
 	unsigned long *entry = gmap_entry(g, gaddr);
-	unsigned long word = entry ? *entry : 0;
+	unsigned long old = entry ? *entry : 0;
 
-	if (!(word & GMAP_MAPPED))
+	g->seq++;
+	if (!old && !word)
 		return false;
-	WRITE_ONCE(*entry, 0);
-	g->nr_segments--;
-	if (!(word & GMAP_LINKED))
+	WRITE_ONCE(*entry, word);
+	g->nr_segments += !!word - !!old;
+	gmap_fire_range(g, first, last);
+	if (!(old & GMAP_LINKED))
 		return false;
 	g->nr_linked--;
+	gmap_window_clear(g, first, last);
 	return true;
 }
 
@@ -410,15 +416,7 @@ static bool unmap_word(struct mmext_gmap *g, unsigned long gaddr)
  */
 int __mmext_gmap_unmap_by_gaddr(struct mmext_gmap *gmap, unsigned long gaddr)
 {
-	unsigned long first = gmap_segment_first(gmap, gaddr), last;
-
-	gmap->seq++;
-	if (!unmap_word(gmap, gaddr))
-		return 0;
-	last = gmap_segment_last(gmap, gaddr);
-	gmap_fire_range(gmap, first, last);
-	gmap_window_clear(gmap, first, last);
-	return 1;
+	return change_word(gmap, gaddr, 0);
 }
 EXPORT_SYMBOL_GPL(__mmext_gmap_unmap_by_gaddr);
 
@@ -450,9 +448,7 @@ static void map_words(struct mmext_gmap *g, unsigned long first,
 	unsigned long gaddr = first;
 
 	do {
-		WRITE_ONCE(*gmap_entry(g, gaddr),
-			   (vmaddr + (gaddr - first)) | GMAP_MAPPED);
-		g->nr_segments++;
+		change_word(g, gaddr, (vmaddr + (gaddr - first)) | GMAP_MAPPED);
 	} while (next_segment(g, &gaddr, last));
 }
 
@@ -500,7 +496,6 @@ static int replace(struct mmext_gmap *g, unsigned long first,
 		end = last - first > step ? first + step : last;
 		mmext_gmap_lock(g);
 		cut_extents(g, first, end, &spares);
-		unmap_words(g, first, end);
 		map_words(g, first, end, vmaddr);
 		add_extent(g, &spares, first, vmaddr, end - first);
 		/* who looks into the trees in vain may be under way */

@@ -728,7 +728,7 @@ TEST_F(huge, dirty_log_of_a_block_that_nothing_maps)
 	ASSERT_EQ(AT(1), mmap(AT(1), BLOCK, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_FIXED, self->fd, BLOCK));
 	EXPECT_EQ(9, *(AT(1) + 5 * page_size));
-	EXPECT_EQ(self->block, LEVEL(1));
+	EXPECT_EQ(self->block, level(self->fd, AT(1) + 5 * page_size));
 }
 
 TEST_F(huge, dirty_log_of_a_read_only_block)

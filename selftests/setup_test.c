@@ -142,9 +142,6 @@ TEST_F(setup, what_this_release_does_not_serve_is_eopnotsupp)
 {
 	struct mmext_setup arg = { .size = sizeof(arg) };
 
-	arg.backing = MMEXT_BACKING_GUEST;
-	EXPECT_EQ(-EOPNOTSUPP, call(self->fd, MMEXT_SETUP, &arg));
-	arg.backing = MMEXT_BACKING_PFN;
 	arg.cache = MMEXT_CACHE_WC;
 	EXPECT_EQ(-EOPNOTSUPP, call(self->fd, MMEXT_SETUP, &arg));
 	arg.cache = MMEXT_CACHE_UC;
@@ -155,7 +152,7 @@ TEST_F(setup, that_failed_may_be_done_again)
 {
 	struct mmext_setup arg = {
 		.size = sizeof(arg),
-		.backing = MMEXT_BACKING_GUEST,
+		.cache = MMEXT_CACHE_WC,
 	};
 
 	ASSERT_EQ(-EOPNOTSUPP, call(self->fd, MMEXT_SETUP, &arg));
@@ -194,7 +191,9 @@ TEST_F(setup, info_reports_the_interface)
 	EXPECT_LT(1ULL << 40, info.out_max_offset);
 	EXPECT_EQ(0, info.out_features & ~(MMEXT_FEATURE_HUGE |
 					   MMEXT_FEATURE_NOTIFIER |
-					   MMEXT_FEATURE_PAGE_CHARGED));
+					   MMEXT_FEATURE_PAGE_CHARGED |
+					   MMEXT_FEATURE_GMAP_WINDOW |
+					   MMEXT_FEATURE_GMAP_ANON));
 }
 
 TEST_F(setup, info_ignores_what_its_outputs_held)
