@@ -185,6 +185,51 @@ static int remap_next(struct remap *r)
 	return err;
 }
 
+/* As in a mapping of pages: a table that is there is not asked for. */
+static int fill_next(struct remap *r)
+{
+	unsigned long from = r->next;
+	struct mmext_walk w;
+	int err;
+
+	if (mmext_walk_lock(r->vma->vm_mm, r->next, r->end, &w)) {
+		err = fill_table(w.pte, r->next, r);
+		mmext_walk_unlock(&w);
+		return err;
+	}
+	err = w.leaf ? -EEXIST :
+		       mmext_apply_to_table(r->vma, r->next, fill_table, r);
+	if (err != -EEXIST)
+		return err;
+
+	/* a leaf is of pages that follow each other */
+	r->pfn = page_to_pfn(*r->pages);
+	err = remap_part(r);
+	r->pages += (r->next - from) >> PAGE_SHIFT;
+	return err;
+}
+
+/* All of it, or nothing of what is ahead of where it fails. */
+static int remap_range(struct remap *r, unsigned long addr, unsigned long size)
+{
+	int err = 0;
+
+	r->next = addr;
+	r->end = addr + size;
+	r->seq = atomic_long_read(&r->m->seq);
+
+	while (!err && r->next < r->end) {
+		err = r->pages ? fill_next(r) : remap_next(r);
+		cond_resched();
+	}
+
+	if (r->relaxed)
+		mmext_tlb_relaxed(r->vma->vm_mm, addr, r->next);
+	if (err && r->next > addr)
+		mmext_zap_page_range_single(r->vma, addr, r->next - addr, NULL);
+	return err;
+}
+
 /**
  * mmext_remap_pfn_range - map a range of page frames
  * @vma: one of the engine's
@@ -220,7 +265,6 @@ int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 {
 	struct mmext_mapping *m = mmext_vma_mapping(vma);
 	struct remap r = { .m = m, .vma = vma, .pfn = pfn, .prot = prot };
-	int err = 0;
 
 	if (!m || mmext_vma_has_pages(vma) || !size ||
 	    size > ULONG_MAX - PAGE_SIZE)
@@ -230,47 +274,9 @@ int mmext_remap_pfn_range(struct vm_area_struct *vma, unsigned long addr,
 	    !mmext_pfns_possible(pfn, size >> PAGE_SHIFT))
 		return -EINVAL;
 
-	r.next = addr;
-	r.end = addr + size;
-	r.seq = atomic_long_read(&m->seq);
-
-	while (!err && r.next < r.end) {
-		err = remap_next(&r);
-		cond_resched();
-	}
-
-	if (r.relaxed)
-		mmext_tlb_relaxed(vma->vm_mm, addr, r.next);
-
-	if (err && r.next > addr)
-		mmext_zap_page_range_single(vma, addr, r.next - addr, NULL);
-	return err;
+	return remap_range(&r, addr, size);
 }
 EXPORT_SYMBOL_GPL(mmext_remap_pfn_range);
-
-/* As in a mapping of pages: a table that is there is not asked for. */
-static int fill_next(struct remap *r)
-{
-	unsigned long from = r->next;
-	struct mmext_walk w;
-	int err;
-
-	if (mmext_walk_lock(r->vma->vm_mm, r->next, r->end, &w)) {
-		err = fill_table(w.pte, r->next, r);
-		mmext_walk_unlock(&w);
-		return err;
-	}
-	err = w.leaf ? -EEXIST :
-		       mmext_apply_to_table(r->vma, r->next, fill_table, r);
-	if (err != -EEXIST)
-		return err;
-
-	/* a leaf is of pages that follow each other */
-	r->pfn = page_to_pfn(*r->pages);
-	err = remap_part(r);
-	r->pages += (r->next - from) >> PAGE_SHIFT;
-	return err;
-}
 
 /**
  * mmext_remap_pages - map the frames of pages
@@ -292,26 +298,12 @@ int mmext_remap_pages(struct vm_area_struct *vma, unsigned long addr,
 {
 	struct mmext_mapping *m = mmext_vma_mapping(vma);
 	struct remap r = { .m = m, .vma = vma, .pages = pages, .prot = prot };
-	int err = 0;
 
 	if (!m || mmext_vma_has_pages(vma) || !nr || addr < vma->vm_start ||
 	    addr >= vma->vm_end || !PAGE_ALIGNED(addr) ||
 	    nr > (vma->vm_end - addr) >> PAGE_SHIFT)
 		return -EINVAL;
 
-	r.next = addr;
-	r.end = addr + (nr << PAGE_SHIFT);
-	r.seq = atomic_long_read(&m->seq);
-
-	while (!err && r.next < r.end) {
-		err = fill_next(&r);
-		cond_resched();
-	}
-
-	if (r.relaxed)
-		mmext_tlb_relaxed(vma->vm_mm, addr, r.next);
-	if (err && r.next > addr)
-		mmext_zap_page_range_single(vma, addr, r.next - addr, NULL);
-	return err;
+	return remap_range(&r, addr, nr << PAGE_SHIFT);
 }
 EXPORT_SYMBOL_GPL(mmext_remap_pages);
