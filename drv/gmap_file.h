@@ -9,13 +9,11 @@
 #include <linux/fs.h>
 #include <linux/mmext.h>
 
-#include "../mm_ext/tlb.h"
-
 #ifdef CONFIG_MMU_NOTIFIER
 /* Can a guest space be mapped? */
 static inline bool gmap_windows_possible(void)
 {
-	return mmext_tlb_native();
+	return mmext_gmap_windows_possible();
 }
 
 /* gmap_file.c */

@@ -74,16 +74,52 @@ static inline pte_t pte_mkwrite_novma(pte_t pte)
 
 /* 6.5 took the array of VMAs away */
 #ifdef MMEXT_HAVE_PIN_REMOTE_NO_VMAS
-#define compat_pin_user_pages_remote(mm, start, nr, flags, pages, locked) \
+#define __compat_pin_user_pages_remote(mm, start, nr, flags, pages, locked) \
 	pin_user_pages_remote(mm, start, nr, flags, pages, locked)
 #define compat_get_user_pages_remote(mm, start, nr, flags, pages, locked) \
 	get_user_pages_remote(mm, start, nr, flags, pages, locked)
 #else
-#define compat_pin_user_pages_remote(mm, start, nr, flags, pages, locked) \
+#define __compat_pin_user_pages_remote(mm, start, nr, flags, pages, locked) \
 	pin_user_pages_remote(mm, start, nr, flags, pages, NULL, locked)
 #define compat_get_user_pages_remote(mm, start, nr, flags, pages, locked) \
 	get_user_pages_remote(mm, start, nr, flags, pages, NULL, locked)
 #endif
+
+/*
+ * Before 5.18 (65462462ffb2, "mm/gup: follow_pfn_pte(): -EEXIST cleanup") who pins
+ * an entry of a bare frame, outside of VM_IO and VM_PFNMAP, is told that he has it,
+ * and finds in pages[] what was there before.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 18, 0)
+#define COMPAT_PINS_REFUSE_FRAMES	true
+#else
+#define COMPAT_PINS_REFUSE_FRAMES	false
+#endif
+
+static inline long compat_pin_user_pages_remote(struct mm_struct *mm,
+						unsigned long start,
+						unsigned long nr,
+						unsigned int flags,
+						struct page **pages,
+						int *locked)
+{
+	long pinned, good = 0, i;
+
+	if (!COMPAT_PINS_REFUSE_FRAMES)
+		memset(pages, 0, nr * sizeof(*pages));
+	pinned = __compat_pin_user_pages_remote(mm, start, nr, flags, pages,
+						locked);
+	if (COMPAT_PINS_REFUSE_FRAMES || pinned <= 0)
+		return pinned;
+
+	while (good < pinned && pages[good])
+		good++;
+	for (i = good; i < pinned; i++) {
+		if (pages[i])
+			unpin_user_page(pages[i]);
+	}
+	return good ? good : -EEXIST;
+}
 
 /* Is a device of an IOMMU walking the page tables of this mm? */
 #ifdef MMEXT_HAVE_MM_VALID_PASID

@@ -1022,6 +1022,21 @@ bool gmap_is_window(const struct vm_area_struct *vma)
 }
 
 /**
+ * mmext_gmap_windows_possible - can there be windows on this machine
+ *
+ * Not without a flush of the engine's own; and not where who pins memory, as
+ * process_vm_readv(2) does, would take what is left in his array for the pages of a
+ * window.
+ *
+ * Return: false if mmext_gmap_mmap() is -EOPNOTSUPP.
+ */
+bool mmext_gmap_windows_possible(void)
+{
+	return COMPAT_PINS_REFUSE_FRAMES && mmext_tlb_native();
+}
+EXPORT_SYMBOL_GPL(mmext_gmap_windows_possible);
+
+/**
  * mmext_gmap_mmap - have a VMA show what a view does
  * @view: the view; stays for as long as the VMA's file
  * @vma: VMA under construction; its offset is the guest address
@@ -1029,7 +1044,7 @@ bool gmap_is_window(const struct vm_area_struct *vma)
  * What an mmap handler ends with.
  *
  * Context: from an mmap handler, mmap lock for write.
- * Return: 0; -EOPNOTSUPP the engine has no flush of its own; -EINVAL a private
+ * Return: 0; -EOPNOTSUPP see mmext_gmap_windows_possible(); -EINVAL a private
  * mapping, or one of guest addresses that there can't be; -EBUSY a device walks the
  * page tables of this mm (SVA); -ENOMEM; -EINTR.
  */
@@ -1037,7 +1052,7 @@ int mmext_gmap_mmap(struct mmext_gmap_view *view, struct vm_area_struct *vma)
 {
 	struct gmap_mm *gm;
 
-	if (!mmext_tlb_native())
+	if (!mmext_gmap_windows_possible())
 		return -EOPNOTSUPP;
 	if (!(vma->vm_flags & VM_MAYSHARE) ||
 	    vma->vm_pgoff + vma_pages(vma) > ULONG_MAX >> PAGE_SHIFT)

@@ -33,14 +33,16 @@ static void gather_grow(struct mmext_gather *g)
 	g->max_refs = PAGE_SIZE / sizeof(*refs);
 }
 
-static void gather_add(struct mmext_gather *g, unsigned long addr,
-		       unsigned int shift)
+/* @nr entries, of 2^@shift bytes or more, from @start on and before @end. */
+static void gather_add(struct mmext_gather *g, unsigned long start,
+		       unsigned long end, unsigned long nr, unsigned int shift)
 {
-	if (!g->nr++) {
-		g->start = addr;
+	if (!g->nr) {
+		g->start = start;
 		g->shift = shift;
 	}
-	g->end = addr + (1UL << shift);
+	g->nr += nr;
+	g->end = end;
 	g->shift = min(g->shift, shift);
 }
 
@@ -66,6 +68,7 @@ static void gather_put(struct mmext_gather *g)
 static void clear_table(struct mm_struct *mm, unsigned long addr,
 			struct mmext_walk *w, struct mmext_gather *g)
 {
+	unsigned long first = 0, end = 0, nr = 0;
 	pte_t *ptep = w->pte;
 	pte_t pte;
 
@@ -75,8 +78,12 @@ static void clear_table(struct mm_struct *mm, unsigned long addr,
 			continue;
 
 		ptep_get_and_clear(mm, addr, ptep);
-		gather_add(g, addr, PAGE_SHIFT);
+		if (!nr++)
+			first = addr;
+		end = addr + PAGE_SIZE;
 	}
+	if (nr)
+		gather_add(g, first, end, nr, PAGE_SHIFT);
 }
 
 /*
@@ -89,6 +96,7 @@ static unsigned long clear_refs(struct vm_area_struct *vma, unsigned long addr,
 {
 	struct mm_struct *mm = vma->vm_mm;
 	pte_t *ptep = w->pte;
+	unsigned long first = 0, end = 0;
 	struct page *page;
 	long nr = 0;
 	pte_t pte;
@@ -109,9 +117,12 @@ static unsigned long clear_refs(struct vm_area_struct *vma, unsigned long addr,
 		g->refs[g->nr_refs++] = (unsigned long)page |
 					(mmext_page_leave(page, pte) ?
 					 REF_DIRTY : 0);
-		gather_add(g, addr, PAGE_SHIFT);
-		nr++;
+		if (!nr++)
+			first = addr;
+		end = addr + PAGE_SIZE;
 	}
+	if (nr)
+		gather_add(g, first, end, nr, PAGE_SHIFT);
 	compat_add_mm_counter(mm, MM_FILEPAGES, -nr);
 	return addr;
 }
@@ -137,6 +148,7 @@ static void protect_table(struct vm_area_struct *vma, unsigned long addr,
 	struct mm_struct *mm = vma->vm_mm;
 	pte_t *ptep = w->pte;
 	unsigned long bit = p->first + ((addr - p->start) >> PAGE_SHIFT);
+	unsigned long first = 0, end = 0, nr = 0;
 	pte_t pte;
 
 	for (; addr < w->next; addr += PAGE_SIZE, ptep++, bit++) {
@@ -151,8 +163,12 @@ static void protect_table(struct vm_area_struct *vma, unsigned long addr,
 		if (has_pages && pte_dirty(pte))
 			set_page_dirty(pfn_to_page(pte_pfn(pte)));
 		mmext_set_pte(mm, addr, ptep, pte_wrprotect(pte_mkclean(pte)));
-		gather_add(g, addr, PAGE_SHIFT);
+		if (!nr++)
+			first = addr;
+		end = addr + PAGE_SIZE;
 	}
+	if (nr)
+		gather_add(g, first, end, nr, PAGE_SHIFT);
 }
 
 /* Is a page of the leaf among those that are to be write-protected? */
@@ -188,13 +204,13 @@ static bool zap_leaf(struct mmext_gather *g, struct vm_area_struct *vma,
 
 	if (!p) {
 		mmext_leaf_clear(g->mm, addr, w);
-		gather_add(g, block, PMD_SHIFT);
+		gather_add(g, block, block + PMD_SIZE, 1, PMD_SHIFT);
 	} else if ((e.write || e.dirty) && leaf_wanted(addr, w->next, p)) {
 		if (!p->only && w->next - addr == PMD_SIZE)
 			mmext_leaf_wrprotect(g->mm, addr, w);
 		else
 			mmext_leaf_clear(g->mm, addr, w);
-		gather_add(g, block, PMD_SHIFT);
+		gather_add(g, block, block + PMD_SIZE, 1, PMD_SHIFT);
 	}
 	mmext_leaf_put(w);
 	return true;

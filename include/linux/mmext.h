@@ -430,6 +430,7 @@ void mmext_gmap_view_init(struct mmext_gmap_view *view);
 int mmext_gmap_enable(struct mmext_gmap_view *view, struct mmext_gmap *gmap);
 int mmext_gmap_disable(struct mmext_gmap_view *view);
 struct mmext_gmap_view *mmext_gmap_view(struct mmext_gmap *gmap);
+bool mmext_gmap_windows_possible(void);
 int mmext_gmap_mmap(struct mmext_gmap_view *view, struct vm_area_struct *vma);
 
 /* gmap_dirty.c */

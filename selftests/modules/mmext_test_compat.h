@@ -59,6 +59,9 @@ static inline int test_follow_pfn(struct vm_area_struct *vma,
 
 #ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
 #include <linux/huge_mm.h>
+#ifdef MMEXT_HAVE_PFN_T
+#include <linux/pfn_t.h>
+#endif
 
 /* 6.16 took pfn_t away */
 static inline vm_fault_t test_vmf_insert_pfn_pmd(struct vm_fault *vmf,
