@@ -95,6 +95,17 @@ bool mmext_huge_fits(struct vm_area_struct *vma, unsigned long addr)
 EXPORT_SYMBOL_GPL(mmext_huge_fits);
 
 /*
+ * Can there be a leaf, of now or of before?  MADV_NOHUGEPAGE takes none out.  What
+ * cuts a VMA does, so of those that are left all of the block is inside.
+ */
+static bool may_have_kept_leaves(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & (VM_HUGEPAGE | VM_NOHUGEPAGE) &&
+	       !mmext_vma_has_pages(vma) &&
+	       ALIGN(vma->vm_start, PMD_SIZE) + PMD_SIZE <= vma->vm_end;
+}
+
+/*
  * For open().  MADV_KEEPONFORK would take the flag away if the program's VMA had
  * it; the child's is nobody's yet.
  */
@@ -102,7 +113,8 @@ void mmext_huge_open(struct vm_area_struct *vma)
 {
 	struct mmext_mapping *m = mmext_vma_mapping(vma);
 
-	if (vma->vm_mm != current->mm && READ_ONCE(m->huge))
+	if (vma->vm_mm != current->mm && READ_ONCE(m->huge) &&
+	    may_have_kept_leaves(vma))
 		vm_flags_set(vma, VM_WIPEONFORK);
 }
 
@@ -240,15 +252,14 @@ void mmext_leaf_settle(struct mmext_mapping *m, struct mm_struct *mm,
  * @pfn: first frame, a multiple of those of a block
  * @prot: protection of the leaf
  * @seq: what the mapping's sequence was at the look-up
- * @relax: a leaf that is there becomes writable if @prot is, and a new one is
- *	dirty then
- * @relaxed: set if one became writable; mmext_tlb_relaxed() is due
+ * @store: for a store, so a new one that is writable is dirty
+ * @relaxed: set if one that was there became writable; mmext_tlb_relaxed() is due
  *
  * Context: the mmap lock or the VMA's.  May sleep.
  */
 enum mmext_leaf mmext_leaf_insert(struct vm_area_struct *vma, pmd_t *pmd,
 				  unsigned long addr, unsigned long pfn,
-				  pgprot_t prot, unsigned long seq, bool relax,
+				  pgprot_t prot, unsigned long seq, bool store,
 				  bool *relaxed)
 {
 	struct mmext_mapping *m = mmext_vma_mapping(vma);
@@ -267,6 +278,8 @@ enum mmext_leaf mmext_leaf_insert(struct vm_area_struct *vma, pmd_t *pmd,
 		/* for those who will find nothing there again */
 		if (!READ_ONCE(m->huge))
 			WRITE_ONCE(m->huge, true);
+		if (store && pmd_write(leaf))
+			leaf = pmd_mkdirty(pmd_mkyoung(leaf));
 		set_leaf(mm, addr, pmd, leaf);
 		mmext_count(m, inserted, 1);
 		mmext_count(m, huge, 1);
@@ -274,7 +287,7 @@ enum mmext_leaf mmext_leaf_insert(struct vm_area_struct *vma, pmd_t *pmd,
 		ret = MMEXT_LEAF_SMALL;
 	} else if (pmd_pfn(old) != pfn) {
 		ret = MMEXT_LEAF_OTHER;
-	} else if (relax && pmd_write(leaf) && !pmd_write(old)) {
+	} else if (pmd_write(leaf) && !pmd_write(old)) {
 		mmext_leaf_relax(mm, addr, &w);
 		*relaxed = true;
 	}

@@ -34,7 +34,7 @@ void mmext_leaf_settle(struct mmext_mapping *m, struct mm_struct *mm,
 		       struct mmext_walk *w);
 enum mmext_leaf mmext_leaf_insert(struct vm_area_struct *vma, pmd_t *pmd,
 				  unsigned long addr, unsigned long pfn,
-				  pgprot_t prot, unsigned long seq, bool relax,
+				  pgprot_t prot, unsigned long seq, bool store,
 				  bool *relaxed);
 #else
 static inline void mmext_huge_init(void)
@@ -81,7 +81,7 @@ static inline void mmext_leaf_settle(struct mmext_mapping *m,
 static inline enum mmext_leaf
 mmext_leaf_insert(struct vm_area_struct *vma, pmd_t *pmd, unsigned long addr,
 		  unsigned long pfn, pgprot_t prot, unsigned long seq,
-		  bool relax, bool *relaxed)
+		  bool store, bool *relaxed)
 {
 	return MMEXT_LEAF_SMALL;
 }

@@ -133,7 +133,7 @@ static int remap_leaf(struct remap *r)
 		return -EEXIST;
 
 	switch (mmext_leaf_insert(r->vma, pmd, r->next, r->pfn, r->prot, r->seq,
-				  true, &r->relaxed)) {
+				  false, &r->relaxed)) {
 	case MMEXT_LEAF_IN:
 		r->next += PMD_SIZE;
 		r->pfn += MMEXT_HUGE_PAGES;

@@ -178,11 +178,17 @@ static int engine_vma_init_pages(struct vm_area_struct *vma)
 	return mmext_vma_init_pages(vma, &mapping);
 }
 
+static bool is_huge(const struct vm_area_struct *vma)
+{
+	return vma->vm_pgoff / MMEXT_ORACLE_MODE == MMEXT_ORACLE_HUGE_MODE;
+}
+
 static int engine_vma_init(struct vm_area_struct *vma)
 {
 	int err = mmext_vma_init(vma, &mapping);
 
-	if (!err)
+	/* not for all of them: of a mapping that had leaves, fork copies nothing */
+	if (!err && is_huge(vma))
 		mmext_vma_allow_huge(vma);
 	return err;
 }
@@ -286,7 +292,7 @@ static vm_fault_t kernel_finish_page_mkwrite(struct vm_fault *vmf)
 static int kernel_vma_init(struct vm_area_struct *vma)
 {
 	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	if (mmext_huge_possible())
+	if (mmext_huge_possible() && is_huge(vma))
 		vm_flags_set(vma, VM_HUGEPAGE);
 	return 0;
 }
