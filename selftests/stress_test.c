@@ -1762,9 +1762,12 @@ static enum operation pick_kind(struct worker *w)
 
 	if (kind >= 0 && kinds[kind].weight)
 		return kind;
-	for (kind = 0; !load(&total) && kind < NR_KINDS; kind++)
-		sum += wanted_kind(kind) ? kinds[kind].weight : 0;
-	store(&total, sum);
+	/* by whoever comes first, and maybe by several: it is the same */
+	if (!sum) {
+		for (kind = 0; kind < NR_KINDS; kind++)
+			sum += wanted_kind(kind) ? kinds[kind].weight : 0;
+		store(&total, sum);
+	}
 	n = rnd(w, sum);
 	for (kind = 0; ; kind++) {
 		sum = wanted_kind(kind) ? kinds[kind].weight : 0;
