@@ -187,12 +187,16 @@ static inline bool disk_mount(const char *dir, const char *image)
 
 	mkdir(dir, 0700);
 	shell("modprobe -q loop; modprobe -q ext4");
+	/*
+	 * Not mount -o loop, whose own descriptor is a second writer, which kernels
+	 * without CONFIG_BLK_DEV_WRITE_MOUNTED refuse.  The loop goes with the mount.
+	 */
 	snprintf(command, sizeof(command),
 		 "truncate -s 48M %s && "
 		 "{ busybox mke2fs -F %s || mke2fs -q -F %s; } >/dev/null 2>&1 && "
-		 "{ mount -o loop -t ext4 %s %s || mount -o loop -t ext2 %s %s; } "
-		 "2>/dev/null",
-		 image, image, image, image, dir, image, dir);
+		 "t=ext2; ! grep -qw ext4 /proc/filesystems || t=ext4; "
+		 "l=$(losetup -f --show %s) && mount -t $t $l %s && losetup -d $l",
+		 image, image, image, image, dir);
 	return !shell(command);
 }
 
