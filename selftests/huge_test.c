@@ -702,7 +702,7 @@ TEST_F(huge, dirty_log_of_a_part)
 	EXPECT_EQ(self->block, LEVEL(0));
 	EXPECT_EQ(0, poke(AT(1) + page_size, 9));
 	EXPECT_EQ(0, poke(AT(1) + 3 * page_size, 9));
-	EXPECT_EQ(self->page, LEVEL(1));
+	EXPECT_EQ(self->page, level(self->fd, AT(1) + 3 * page_size));
 	ASSERT_EQ(0, dirty_call(self->fd, MMEXT_DIRTY_GET | MMEXT_DIRTY_CLEAR,
 				BLOCK, BLOCK, marks, 0));
 	EXPECT_EQ(1ULL << 3, marks[0]);
