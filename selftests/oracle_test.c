@@ -314,13 +314,22 @@ static long process_vm(struct twin *t, int place, bool store)
 
 /* Comparing */
 
+#define LEVEL_PMD	2
+
 static int look(struct twin *t, struct mmext_oracle_look *look,
 		struct mmext_oracle_entry *entries)
 {
+	int i, ret;
+
 	look->addr = (uintptr_t)t->addr;
 	look->nr = ARENA_PAGES;
 	look->entries = (uintptr_t)entries;
-	return call(t->fd, MMEXT_ORACLE_LOOK, look);
+	ret = call(t->fd, MMEXT_ORACLE_LOOK, look);
+	/* a table above the PMD is there for whatever else lies in its gibibyte */
+	for (i = 0; !ret && i < ARENA_PAGES; i++)
+		if (entries[i].level > LEVEL_PMD)
+			entries[i].level = LEVEL_PMD;
+	return ret;
 }
 
 static int present(struct twin *t)
