@@ -131,7 +131,7 @@ TEST_F_TIMEOUT(window, huge_pages_from_the_first_fault_on, 180)
 		SKIP(return, "not of such memory");
 	thp_allow();
 	CHECK_BEGIN();
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 8; i++) {
 		checker_hold(&self->checker);
 		ASSERT_EQ(self->host, host_map_at(HOST_ANON, -1, self->host,
 						  LENGTH, 0));
@@ -166,7 +166,7 @@ TEST_F_TIMEOUT(window, swap_out_and_in, 180)
 	if (!swap_on())
 		SKIP(return, "no zram in this kernel");
 	CHECK_BEGIN();
-	for (i = 0; i < 12; i++) {
+	for (i = 0; i < 5; i++) {
 		madvise(self->host, LENGTH, MADV_PAGEOUT);
 		swapped += pages_swapped(self->host, LENGTH);
 		checker_wait(&self->checker);
@@ -210,6 +210,8 @@ TEST_F_TIMEOUT(window, reclaim_by_other_means, 120)
 	EXPECT_EQ(-1, numbered_not(self->window, LENGTH, 0));
 }
 
+#define FURTHER		4
+
 /* Further notifiers, of this space's kind and another, while windows are mapped */
 TEST_F_TIMEOUT(window, further_notifiers_registered_meanwhile, 180)
 {
@@ -217,8 +219,8 @@ TEST_F_TIMEOUT(window, further_notifiers_registered_meanwhile, 180)
 		.start = to_u64(self->host),
 		.end = to_u64(self->host) + LENGTH / 2,
 	};
-	int watches[8], spaces[8], i, kvm, vm = -1;
-	char *windows[8];
+	int watches[FURTHER], spaces[FURTHER], i, kvm, vm = -1;
+	char *windows[FURTHER];
 
 	NEED();
 	shell("modprobe -q kvm_amd; modprobe -q kvm_intel");
@@ -226,7 +228,7 @@ TEST_F_TIMEOUT(window, further_notifiers_registered_meanwhile, 180)
 	thp_allow();
 	madvise(self->host, LENGTH, MADV_HUGEPAGE);
 	CHECK_BEGIN();
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < FURTHER; i++) {
 		watches[i] = open("/dev/mmext_test_notifier", O_RDWR | O_CLOEXEC);
 		ASSERT_GE(watches[i], 0);
 		ASSERT_EQ(0, call(watches[i], MMEXT_TEST_NOTIFIER_WATCH, &watch));
@@ -236,7 +238,7 @@ TEST_F_TIMEOUT(window, further_notifiers_registered_meanwhile, 180)
 		windows[i] = window_map(spaces[i], LENGTH, 0);
 		ASSERT_NE(MAP_FAILED, windows[i]);
 		EXPECT_EQ(-1, window_differs(windows[i], self->host, LENGTH));
-		if (kvm >= 0 && i == 4)
+		if (kvm >= 0 && i == FURTHER / 2)
 			vm = ioctl(kvm, 0xAE01, 0);
 		/* reclaim and collapse */
 		madvise(self->host, LENGTH, MADV_PAGEOUT);
@@ -250,7 +252,7 @@ TEST_F_TIMEOUT(window, further_notifiers_registered_meanwhile, 180)
 		EXPECT_EQ(900 + i, WORD(windows[0] + i * page_size));
 	}
 	printf("# %s\n", vm >= 0 ? "with KVM" : "without KVM");
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < FURTHER; i++) {
 		close(watches[i]);
 		if (i & 1)
 			munmap(windows[i], LENGTH);
@@ -338,7 +340,7 @@ static long disk_differs(int direct, const char *host)
 
 TEST_F_TIMEOUT(file, writeback_under_a_window_loses_no_store, 180)
 {
-	struct rounds rounds = gmap_rounds(50);
+	struct rounds rounds = gmap_rounds(8);
 	int i, n;
 
 	NEED();
@@ -355,7 +357,7 @@ TEST_F_TIMEOUT(file, writeback_under_a_window_loses_no_store, 180)
 	ASSERT_EQ(0, fsync(self->backing));
 	EXPECT_EQ(-1, disk_differs(self->direct, self->host));
 	/* each store after a writeback is seen by the next */
-	for (i = 0; i < 10; i++) {
+	for (i = 0; i < 4; i++) {
 		for (n = 0; n < 64; n++)
 			WORD(WINDOW(n) + 48) = i * 1000 + n;
 		ASSERT_EQ(0, fsync(self->backing));
@@ -384,7 +386,7 @@ TEST_F(file, loads_through_a_window_dirty_nothing)
 
 TEST_F_TIMEOUT(file, truncate_and_extend_under_a_window, 180)
 {
-	struct rounds rounds = gmap_rounds(50);
+	struct rounds rounds = gmap_rounds(20);
 	int i;
 
 	NEED();
