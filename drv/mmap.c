@@ -18,10 +18,13 @@ static unsigned int test_lookup_delay_us;
 module_param(test_lookup_delay_us, uint, 0644);
 MODULE_PARM_DESC(test_lookup_delay_us,
 		 "sleep between looking a page up and inserting it");
-#define test_lookup_gap() mmext_test_delay(test_lookup_delay_us)
+#define test_lookup_gap(may_sleep) do {				\
+	if (may_sleep)						\
+		mmext_test_delay(test_lookup_delay_us);		\
+} while (0)
 #define test_lookup_sleeps() (test_lookup_delay_us)
 #else
-#define test_lookup_gap() do { } while (0)
+#define test_lookup_gap(may_sleep) do { } while (0)
 #define test_lookup_sleeps() false
 #endif
 
@@ -145,7 +148,7 @@ static vm_fault_t fault_io(struct vm_fault *vmf, struct region *r)
 
 /* The page of the fault and no other.  Returns 0 if it takes the lock. */
 static vm_fault_t fault_one(struct vm_fault *vmf, struct region *r,
-			    unsigned long seq)
+			    unsigned long seq, bool may_sleep)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct page *page = region_page(r, vmf->pgoff);
@@ -164,7 +167,7 @@ static vm_fault_t fault_one(struct vm_fault *vmf, struct region *r,
 	if (vmf->flags & FAULT_FLAG_WRITE && read_only)
 		return 0;
 
-	test_lookup_gap();
+	test_lookup_gap(may_sleep);
 	prot = mmext_vma_prot(vma, entry_writable(vma, read_only));
 	if (region_has_pages(r))
 		return mmext_fault_insert_page(vmf, page, prot, seq);
@@ -176,7 +179,7 @@ static vm_fault_t fault_one(struct vm_fault *vmf, struct region *r,
  * the region's window is.  Returns 0 if it takes the lock.
  */
 static vm_fault_t fault_around(struct vm_fault *vmf, struct region *r,
-			       unsigned long seq)
+			       unsigned long seq, bool may_sleep)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	DECLARE_BITMAP(read_only, MMEXT_AROUND_MAX);
@@ -196,12 +199,13 @@ static vm_fault_t fault_around(struct vm_fault *vmf, struct region *r,
 	if (vmf->flags & FAULT_FLAG_WRITE && test_bit(page, read_only))
 		return 0;
 
-	test_lookup_gap();
+	test_lookup_gap(may_sleep);
 	return mmext_fault_insert_pfns(vmf, addr, nr, pfns, read_only, seq);
 }
 
 /* For a page that exists, and may be accessed so; otherwise 0. */
-static vm_fault_t fault_unlocked(struct vm_fault *vmf, struct region *r)
+static vm_fault_t fault_unlocked(struct vm_fault *vmf, struct region *r,
+				 bool may_sleep)
 {
 	unsigned long seq;
 
@@ -209,8 +213,8 @@ static vm_fault_t fault_unlocked(struct vm_fault *vmf, struct region *r)
 	    is_gone(r, vmf->pgoff))
 		return 0;
 
-	return r->around > PAGE_SIZE ? fault_around(vmf, r, seq) :
-				       fault_one(vmf, r, seq);
+	return r->around > PAGE_SIZE ? fault_around(vmf, r, seq, may_sleep) :
+				       fault_one(vmf, r, seq, may_sleep);
 }
 
 static void count_fault(struct vm_fault *vmf, struct region *r)
@@ -229,7 +233,7 @@ static vm_fault_t region_fault(struct vm_fault *vmf)
 	if (r->io)
 		return fault_io(vmf, r);
 
-	return fault_unlocked(vmf, r) ?: fault_locked(vmf, r);
+	return fault_unlocked(vmf, r, true) ?: fault_locked(vmf, r);
 }
 
 /*
@@ -242,11 +246,10 @@ static vm_fault_t __maybe_unused region_map_pages(struct vm_fault *vmf,
 	struct region *r = vma_region(vmf->vma);
 	vm_fault_t ret;
 
-	/* which is no place to sleep in */
 	if (r->io || test_lookup_sleeps())
 		return 0;
 
-	ret = fault_unlocked(vmf, r);
+	ret = fault_unlocked(vmf, r, false);
 	if (ret)
 		count_fault(vmf, r);
 	return ret;
@@ -283,7 +286,7 @@ static vm_fault_t fault_block(struct vm_fault *vmf, struct region *r,
 	if (!pages)
 		return VM_FAULT_FALLBACK;
 
-	test_lookup_gap();
+	test_lookup_gap(true);
 	prot = mmext_vma_prot(vmf->vma, entry_writable(vmf->vma, false));
 	return mmext_fault_insert_pfn_huge(vmf, page_to_pfn(pages), prot, seq);
 }
