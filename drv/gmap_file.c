@@ -120,7 +120,8 @@ static void translate_one(struct mmext_gmap *g, struct mmext_gmap_address *a,
 	a->vmaddr = a->length ? vmaddr : 0;
 }
 
-#define ADDRESSES	(PAGE_SIZE / sizeof(struct mmext_gmap_address))
+/* On the stack: a page would have to be cleared. */
+#define ADDRESSES	32
 
 static int translate_some(struct mmext_gmap *g, struct mmext_gmap_translate *t,
 			  struct mmext_gmap_address *a)
@@ -159,7 +160,7 @@ static int translate_single(struct mmext_gmap *g,
 static int do_translate(struct file *file, void *arg)
 {
 	struct mmext_gmap_translate *t = arg;
-	struct mmext_gmap_address *a;
+	struct mmext_gmap_address a[ADDRESSES];
 	bool progress = false;
 	int err = 0;
 
@@ -168,19 +169,13 @@ static int do_translate(struct file *file, void *arg)
 	if (t->nr == 1)
 		return translate_single(file->private_data, t);
 
-	a = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!a)
-		return -ENOMEM;
 	while (t->nr && !err) {
-		if (signal_pending(current)) {
-			err = progress ? 0 : -EINTR;
-			break;
-		}
+		if (signal_pending(current))
+			return progress ? 0 : -EINTR;
 		err = translate_some(file->private_data, t, a);
 		progress = true;
 		cond_resched();
 	}
-	free_page((unsigned long)a);
 	return err;
 }
 

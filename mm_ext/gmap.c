@@ -185,6 +185,18 @@ unsigned long __mmext_gmap_segment_gaddr(unsigned long *entry)
 }
 EXPORT_SYMBOL_GPL(__mmext_gmap_segment_gaddr);
 
+static __always_inline unsigned long translate(struct mmext_gmap *g,
+					       unsigned long gaddr)
+{
+	unsigned long *entry = gmap_entry(g, gaddr);
+	unsigned long in_segment = BIT(g->shift) - 1;
+	unsigned long word = entry ? READ_ONCE(*entry) : 0;
+
+	if (!(word & GMAP_MAPPED))
+		return -EFAULT;
+	return (word & ~in_segment) | (gaddr & in_segment);
+}
+
 /**
  * __mmext_gmap_translate - translate a guest address to a parent address
  * @gmap: the space
@@ -202,13 +214,7 @@ EXPORT_SYMBOL_GPL(__mmext_gmap_segment_gaddr);
 unsigned long __mmext_gmap_translate(struct mmext_gmap *gmap,
 				     unsigned long gaddr)
 {
-	unsigned long *entry = gmap_entry(gmap, gaddr);
-	unsigned long in_segment = BIT(gmap->shift) - 1;
-	unsigned long word = entry ? READ_ONCE(*entry) : 0;
-
-	if (!(word & GMAP_MAPPED))
-		return -EFAULT;
-	return (word & ~in_segment) | (gaddr & in_segment);
+	return translate(gmap, gaddr);
 }
 EXPORT_SYMBOL_GPL(__mmext_gmap_translate);
 
@@ -230,7 +236,7 @@ unsigned long mmext_gmap_translate(struct mmext_gmap *gmap,
 {
 	if (unlikely(gmap_gone(gmap)))
 		return -EFAULT;
-	return __mmext_gmap_translate(gmap, gaddr);
+	return translate(gmap, gaddr);
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_translate);
 
@@ -338,14 +344,17 @@ static int alloc_spares(struct gmap_extent **spares, unsigned long nr,
 	return 0;
 }
 
-/* Extents that one step of a change of [@first, @last] makes. */
+/* Extents that one step of a change of [@first, @last] makes; *empty: and cuts none. */
 static unsigned long spares_needed(struct mmext_gmap *g, unsigned long first,
-				   unsigned long last)
+				   unsigned long last, bool *empty)
 {
 	struct gmap_extent *e = extent_overlap(g, first, last);
 	unsigned long nr = 1;
 
-	if (e && e->gaddr < first)
+	*empty = !e;
+	if (!e)
+		return nr;
+	if (e->gaddr < first)
 		nr++;
 	e = extent_from(g, last);
 	if (e && e->gaddr <= last && extent_last(e) > last)
@@ -478,6 +487,7 @@ static int replace(struct mmext_gmap *g, unsigned long first,
 	unsigned long step = (STEP_SEGMENTS << g->shift) - 1;
 	unsigned long steps, end;
 	struct gmap_extent *spares = NULL;
+	bool empty = false;
 	int err;
 
 	err = add_tables_range(g, first, last);
@@ -487,7 +497,7 @@ static int replace(struct mmext_gmap *g, unsigned long first,
 	/* one step may leave to the next what that has to cut again */
 	steps = (last - first) / (step + 1) + 1;
 	err = alloc_spares(&spares, steps == 1 ?
-			   spares_needed(g, first, last) : 3 * steps,
+			   spares_needed(g, first, last, &empty) : 3 * steps,
 			   GFP_KERNEL_ACCOUNT);
 	if (err)
 		return err;
@@ -495,7 +505,8 @@ static int replace(struct mmext_gmap *g, unsigned long first,
 	for (;;) {
 		end = last - first > step ? first + step : last;
 		mmext_gmap_lock(g);
-		cut_extents(g, first, end, &spares);
+		if (!empty)
+			cut_extents(g, first, end, &spares);
 		map_words(g, first, end, vmaddr);
 		add_extent(g, &spares, first, vmaddr, end - first);
 		/* who looks into the trees in vain may be under way */
@@ -612,6 +623,27 @@ int mmext_gmap_map_segment(struct mmext_gmap *gmap, unsigned long from,
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_map_segment);
 
+/* From segment to segment. */
+static noinline unsigned long contiguous(struct mmext_gmap *g,
+					 unsigned long gaddr,
+					 unsigned long vmaddr,
+					 unsigned long most)
+{
+	unsigned long at = gaddr, end, len;
+
+	for (;;) {
+		end = min(gmap_segment_last(g, at), g->limit);
+		len = end - gaddr + 1;
+		/* all addresses there are */
+		if (!len)
+			return ULONG_MAX;
+		if (len >= most || end == g->limit ||
+		    mmext_gmap_translate(g, end + 1) != vmaddr + len)
+			return len;
+		at = end + 1;
+	}
+}
+
 /**
  * mmext_gmap_contiguous - how far a translation goes on
  * @gmap: the space
@@ -627,23 +659,16 @@ unsigned long mmext_gmap_contiguous(struct mmext_gmap *gmap,
 				    unsigned long gaddr,
 				    unsigned long *vmaddr, unsigned long most)
 {
-	unsigned long at = gaddr, end, len;
+	unsigned long end = gmap_segment_last(gmap, gaddr);
 
 	*vmaddr = mmext_gmap_translate(gmap, gaddr);
 	if (IS_ERR_VALUE(*vmaddr))
 		return 0;
 
-	for (;;) {
-		end = min(gmap_segment_last(gmap, at), gmap->limit);
-		len = end - gaddr + 1;
-		/* all addresses there are */
-		if (!len)
-			return ULONG_MAX;
-		if (len >= most || end == gmap->limit ||
-		    mmext_gmap_translate(gmap, end + 1) != *vmaddr + len)
-			return len;
-		at = end + 1;
-	}
+	/* the most that are asked for at once need no more */
+	if (likely(end - gaddr >= most - 1 && end < gmap->limit))
+		return end - gaddr + 1;
+	return contiguous(gmap, gaddr, *vmaddr, most);
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_contiguous);
 

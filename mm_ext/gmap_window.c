@@ -24,7 +24,7 @@
 #include "gmap.h"
 #include "pgtable.h"
 
-/* Pages that a load maps around its own, of those that the parent has. */
+/* Pages that a fault maps around its own, of those that the parent has. */
 #define AROUND_PAGES	16
 
 /**
@@ -467,17 +467,17 @@ static bool may_retry(struct vm_fault *vmf)
 
 /* One entry, with its table locked.  Returns whether a store was allowed by it. */
 static bool set_entry(struct shown *s, struct gmap_record *r,
-		      unsigned long addr, pte_t *ptep, unsigned long pfn)
+		      unsigned long addr, pte_t *ptep, unsigned long pfn,
+		      pgprot_t prot)
 {
 	struct vm_area_struct *vma = s->vmf->vma;
-	bool fault = addr == s->addr;
-	bool write = fault && s->write;
+	bool fault = addr == s->addr, write = s->write;
 	pte_t old = READ_ONCE(*ptep), pte;
 
 	if (!mmext_tlb_native())
 		return false;
 	if (mmext_pte_ours(old)) {
-		if (!write || pte_write(old))
+		if (!fault || !write || pte_write(old))
 			return false;
 		if (pte_pfn(old) == pfn) {
 			mmext_pte_relax(vma, addr, ptep);
@@ -492,11 +492,11 @@ static bool set_entry(struct shown *s, struct gmap_record *r,
 	if (!pte_none(old))
 		return false;
 
-	pte = mmext_mk_pte(pfn, mmext_vma_prot(vma, write));
-	if (write)
+	pte = mmext_mk_pte(pfn, prot);
+	if (!fault)
+		pte = mmext_old_is_free() ? pte_mkold(pte) : pte;
+	else if (write)
 		pte = pte_mkdirty(pte_mkyoung(pte));
-	else if (!fault && mmext_old_is_free())
-		pte = pte_mkold(pte);
 	mmext_set_pte(vma->vm_mm, addr, ptep, pte);
 	__set_bit((addr - r->addr) >> PAGE_SHIFT, r->present);
 	s->g->stats.inserted++;
@@ -507,14 +507,17 @@ static bool set_entry(struct shown *s, struct gmap_record *r,
 static bool may_come_along(struct shown *s, unsigned long addr)
 {
 	unsigned long vmaddr = s->vmaddr + (addr - s->addr);
+	unsigned long gaddr = s->gaddr + (addr - s->addr);
 
 	return !gmap_busy_overlaps(&s->g->busy, vmaddr, vmaddr | ~PAGE_MASK) &&
-	       gmap_arm_allows(s->g, s->gaddr + (addr - s->addr), false);
+	       gmap_arm_allows(s->g, gaddr, s->write) &&
+	       !(s->write && gmap_dirty_clean(s->g, gaddr));
 }
 
 static int set_entries(struct shown *s, struct gmap_record *r)
 {
 	struct vm_area_struct *vma = s->vmf->vma;
+	pgprot_t prot = mmext_vma_prot(vma, s->write);
 	struct mmext_walk w;
 	bool relaxed = false;
 	unsigned long addr;
@@ -530,7 +533,7 @@ static int set_entries(struct shown *s, struct gmap_record *r)
 			continue;
 		if (addr != s->addr && !may_come_along(s, addr))
 			continue;
-		relaxed |= set_entry(s, r, addr, w.pte + i, s->pfns[i]);
+		relaxed |= set_entry(s, r, addr, w.pte + i, s->pfns[i], prot);
 	}
 	mmext_walk_unlock(&w);
 	if (relaxed)
@@ -634,16 +637,17 @@ static bool is_usable(pte_t pte, bool write)
 }
 
 /*
- * The frames that the parent has entries for, of the fault and for a load around it:
- * of one VMA and one table here, and of one segment, VMA and table there.  Returns
- * whether that of the fault is among them.
+ * The frames that the parent has entries for, of the fault and around it: of one VMA and
+ * one table here, and of one segment, VMA and table there.  Where a store is to be
+ * noticed, page by page, it is that of the fault alone.  Returns whether that is among
+ * them.
  *
  * Context: the parent's mmap lock.
  */
 static bool look_around(struct shown *s)
 {
 	struct vm_area_struct *vma = s->vmf->vma, *pvma;
-	unsigned long vmaddr = s->vmaddr, size = PAGE_SIZE, addr, low, high;
+	unsigned long vmaddr = s->vmaddr, size, addr, low, high;
 	struct mmext_walk w;
 	bool found;
 	unsigned int i;
@@ -653,8 +657,8 @@ static bool look_around(struct shown *s)
 	if (!pvma || pvma->vm_start > vmaddr || !is_plain(pvma, s->write))
 		return false;
 
-	if (!s->write)
-		size = AROUND_PAGES * PAGE_SIZE;
+	size = s->write && gmap_dirty_clean(s->g, s->gaddr) ?
+	       PAGE_SIZE : AROUND_PAGES * PAGE_SIZE;
 	/* of both, the aligned block: it is in one table */
 	low = min3(s->addr & (size - 1), s->addr - vma->vm_start,
 		   min3(vmaddr & (size - 1), vmaddr - pvma->vm_start,

@@ -213,6 +213,29 @@ TEST_F(log, is_of_tracked_pages_alone)
 	EXPECT_EQ(0, GET());
 }
 
+/* What a store maps around it can be stored to as well, but for what is tracked. */
+TEST_F(log, store_beside_tracked_pages_leaves_them_clean)
+{
+	size_t i;
+
+	NEED();
+	for (i = 1; i < 64; i += 2)
+		ASSERT_EQ(0, START(i, 1));
+	for (i = 0; i < 64; i += 8)
+		EXPECT_EQ(0, poke(WINDOW(i), 1));
+	EXPECT_EQ(0, GET());
+	for (i = 0; i < 64; i++)
+		EXPECT_EQ(0, poke(WINDOW(i), 2));
+	EXPECT_EQ(32, GET());
+	EXPECT_FALSE(MARKED(2));
+	EXPECT_TRUE(MARKED(3));
+	/* with its own mark, it may come along */
+	EXPECT_EQ(32, CLEAR());
+	for (i = 0; i < 64; i++)
+		EXPECT_EQ(0, poke(WINDOW(i), 3));
+	EXPECT_EQ(32, GET());
+}
+
 /* It is the guest page that is marked, and not what is mapped there. */
 TEST_F(log, is_of_the_guest_page)
 {

@@ -776,6 +776,25 @@ TEST_F(notify, protect_read_is_told_of_a_store)
 	munmap(window, HOST_LENGTH);
 }
 
+TEST_F(notify, protect_read_is_told_of_a_store_beside_which_was_another)
+{
+	char *window;
+
+	NEED_WINDOWS();
+	window = window_map(self->fd, HOST_LENGTH, GUEST);
+	ASSERT_NE(MAP_FAILED, window);
+	ASSERT_EQ(0, gmap_protect(self->fd, GADDR(1), page_size,
+				  MMEXT_GMAP_PROTECT_READ));
+	EXPECT_EQ(0, poke(window, 1));
+	EXPECT_EQ(0, poke(window + 2 * page_size, 1));
+	EXPECT_EQ(0, ACCESSES(0, 3));
+	EXPECT_EQ(1, ARMED());
+	EXPECT_EQ(0, poke(window + page_size, 7));
+	EXPECT_EQ(1, ACCESSES(1, 1));
+	EXPECT_EQ(7, *HOST(1));
+	munmap(window, HOST_LENGTH);
+}
+
 TEST_F(notify, protect_is_told_of_fault_and_write)
 {
 	char byte = 5;

@@ -24,6 +24,34 @@ TEST_F(window, shows_what_the_parent_has_and_the_parent_what_it_stores)
 	EXPECT_LT(0, gmap_stat_of(self->fd, out_records));
 }
 
+/* What the parent has, and can store to, comes with a store beside it. */
+TEST_F(window, store_maps_around_it_what_the_parent_can_store_to)
+{
+	__u64 inserted, faults;
+	size_t i;
+
+	NEED();
+	/* of memory that is by the page, whatever the kernel likes best */
+	if (self->kind != HOST_SHARED)
+		SKIP(return, "not of such memory");
+	number_pages(self->host, LENGTH);
+	ASSERT_EQ(0, mprotect(HOST(68), page_size, PROT_READ));
+	WORD(WINDOW(72)) = 1000;
+	inserted = gmap_stat_of(self->fd, out_inserted);
+	EXPECT_LE(4, inserted);
+	EXPECT_GE(16, inserted);
+	faults = gmap_stat_of(self->fd, out_faults);
+	for (i = 72; i < 88; i++)
+		WORD(WINDOW(i)) = 1000 + i;
+	EXPECT_GE(faults + 3, gmap_stat_of(self->fd, out_faults));
+	for (i = 72; i < 88; i++)
+		EXPECT_EQ(1000 + i, WORD(HOST(i)));
+	/* and what it can't store to does not */
+	EXPECT_EQ(-SIGSEGV, poke(WINDOW(68), 1));
+	EXPECT_EQ(69, WORD(HOST(68)));
+	ASSERT_EQ(0, mprotect(HOST(68), page_size, PROT_READ | PROT_WRITE));
+}
+
 TEST_F(window, two_windows_and_two_names_are_one_memory)
 {
 	char *other;
