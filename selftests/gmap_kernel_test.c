@@ -212,19 +212,20 @@ TEST_F_TIMEOUT(window, reclaim_by_other_means, 120)
 
 #define FURTHER		4
 
-/* Further notifiers, of this space's kind and another, while windows are mapped */
+/*
+ * Further notifiers, of this space's kind and another, while windows are mapped.  Those
+ * of KVM are another test's, see gmap_kvm_test.c.
+ */
 TEST_F_TIMEOUT(window, further_notifiers_registered_meanwhile, 180)
 {
 	struct mmext_test_notifier watch = {
 		.start = to_u64(self->host),
 		.end = to_u64(self->host) + LENGTH / 2,
 	};
-	int watches[FURTHER], spaces[FURTHER], i, kvm, vm = -1;
+	int watches[FURTHER], spaces[FURTHER], i;
 	char *windows[FURTHER];
 
 	NEED();
-	shell("modprobe -q kvm_amd; modprobe -q kvm_intel");
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	thp_allow();
 	madvise(self->host, LENGTH, MADV_HUGEPAGE);
 	CHECK_BEGIN();
@@ -238,8 +239,6 @@ TEST_F_TIMEOUT(window, further_notifiers_registered_meanwhile, 180)
 		windows[i] = window_map(spaces[i], LENGTH, 0);
 		ASSERT_NE(MAP_FAILED, windows[i]);
 		EXPECT_EQ(-1, window_differs(windows[i], self->host, LENGTH));
-		if (kvm >= 0 && i == FURTHER / 2)
-			vm = ioctl(kvm, 0xAE01, 0);
 		/* reclaim and collapse */
 		madvise(self->host, LENGTH, MADV_PAGEOUT);
 		madvise(self->host, LENGTH, MADV_COLLAPSE);
@@ -251,7 +250,6 @@ TEST_F_TIMEOUT(window, further_notifiers_registered_meanwhile, 180)
 		EXPECT_EQ(900 + i, WORD(windows[i] + i * page_size));
 		EXPECT_EQ(900 + i, WORD(windows[0] + i * page_size));
 	}
-	printf("# %s\n", vm >= 0 ? "with KVM" : "without KVM");
 	for (i = 0; i < FURTHER; i++) {
 		close(watches[i]);
 		if (i & 1)
@@ -262,8 +260,6 @@ TEST_F_TIMEOUT(window, further_notifiers_registered_meanwhile, 180)
 			munmap(windows[i], LENGTH);
 		checker_wait(&self->checker);
 	}
-	close(vm);
-	close(kvm);
 	CHECK_END();
 }
 
@@ -537,54 +533,5 @@ TEST_F_TIMEOUT(window, userfaultfd_parent, 120)
 }
 
 /* KVM, where there is one */
-
-#define KVM_CREATE_VM_		_IO(0xAE, 0x01)
-#define KVM_RUN_SIZE_		_IO(0xAE, 0x04)
-#define KVM_CREATE_VCPU_	_IO(0xAE, 0x41)
-#define KVM_RUN_		_IO(0xAE, 0x80)
-
-struct kvm_slot {
-	__u32 slot;
-	__u32 flags;
-	__u64 guest;
-	__u64 size;
-	__u64 user;
-};
-
-#define KVM_SET_SLOT_		_IOW(0xAE, 0x46, struct kvm_slot)
-
-TEST_F_TIMEOUT(window, kvm_on_a_window_is_refused, 120)
-{
-	struct kvm_slot slot = {
-		/* with the address that a processor begins at */
-		.guest = 0xfffff000,
-		.size = page_size,
-	};
-	int kvm, vm, vcpu, ret;
-
-	NEED();
-	if (self->kind != HOST_SHARED)
-		SKIP(return, "not of such memory");
-	shell("modprobe -q kvm_amd; modprobe -q kvm_intel");
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (kvm < 0)
-		SKIP(return, "no KVM in this machine");
-	/* hlt, at f000:fff0 */
-	HOST(0)[0xff0] = 0xf4;
-	EXPECT_EQ(0xf4, peek(self->window + 0xff0));
-	vm = ioctl(kvm, KVM_CREATE_VM_, 0);
-	ASSERT_GE(vm, 0);
-	slot.user = to_u64(self->window);
-	ASSERT_EQ(0, ioctl(vm, KVM_SET_SLOT_, &slot));
-	vcpu = ioctl(vm, KVM_CREATE_VCPU_, 0);
-	ASSERT_GE(vcpu, 0);
-	ret = ioctl(vcpu, KVM_RUN_, 0);
-	EXPECT_EQ(-1, ret);
-	EXPECT_EQ(EFAULT, errno);
-	close(vcpu);
-	close(vm);
-	close(kvm);
-	EXPECT_EQ(2, WORD(WINDOW(1)));
-}
 
 TEST_HARNESS_MAIN
