@@ -22,7 +22,7 @@
 /* Pages that one step of a long call works on between looks for a signal. */
 #define STEP_PAGES		512UL
 #define REMAP_STEP_PAGES	4096UL
-#define BLOCK_STEP_PAGES	(32 * MMEXT_HUGE_PAGES)
+#define STEP_BLOCKS		32UL
 #define ZAP_STEP_PAGES		(1UL << (30 - PAGE_SHIFT))
 
 /* [start, start + length) of a thing that ends at @end */
@@ -296,6 +296,18 @@ static int populate_pages(struct vm_area_struct *vma, struct region *r,
 	return ret ?: err;
 }
 
+/* The pages of a block, if they are in one piece; if it is a hole, it is filled. */
+static struct page *populate_block(struct region *r, pgoff_t first)
+{
+	struct page *pages = region_block(r, first);
+
+	/* without memory, what is an error is found page by page */
+	if (pages || region_page(r, first) ||
+	    IS_ERR(region_page_alloc(r, first)))
+		return pages;
+	return region_block(r, first);
+}
+
 /*
  * The same of blocks, by an entry each, as far as they can be that.  Says 0 and
  * does nothing where the next can't; and -EXDEV if it wants
@@ -307,38 +319,59 @@ static int populate_blocks(struct vm_area_struct *vma, struct region *r,
 {
 	pgprot_t prot = mmext_vma_prot(vma, write);
 	pgoff_t index = region_index(vma, addr);
-	struct page *pages;
+	struct page *blocks[STEP_BLOCKS];
+	unsigned long n, mapped;
 	int err;
 
-	if (!IS_ALIGNED(index, MMEXT_HUGE_PAGES))
+	if (!IS_ALIGNED(index, MMEXT_HUGE_PAGES) || !mmext_huge_fits(vma, addr))
 		return 0;
 
-	while (nr - *done >= MMEXT_HUGE_PAGES && mmext_huge_fits(vma, addr)) {
-		/* without memory, what is an error is found page by page */
-		if (!region_page(r, index) &&
-		    IS_ERR(region_page_alloc(r, index)))
-			return 0;
-		pages = region_block(r, index);
-		if (!pages)
-			return 0;
+	nr = min(nr / MMEXT_HUGE_PAGES, STEP_BLOCKS);
+	for (n = 0; n < nr; n++, index += MMEXT_HUGE_PAGES) {
+		blocks[n] = populate_block(r, index);
+		if (!blocks[n])
+			break;
+	}
+	if (!n)
+		return 0;
+
+	mapped = mmext_remap_leaves(vma, addr, blocks, n, prot);
+	if (!mapped) {
 		if (!mmext_huge_ready(vma, addr))
 			return -EXDEV;
-
-		err = mmext_remap_pfn_range(vma, addr, page_to_pfn(pages),
+		err = mmext_remap_pfn_range(vma, addr, page_to_pfn(blocks[0]),
 					    PMD_SIZE, prot);
 		if (err)
 			return err;
-		*done += MMEXT_HUGE_PAGES;
-		index += MMEXT_HUGE_PAGES;
-		addr += PMD_SIZE;
+		mapped = 1;
 	}
+	*done = mapped * MMEXT_HUGE_PAGES;
 	return 0;
 }
 
+/*
+ * POPULATE on its way.  Room for pages is there from the first step on that needs it:
+ * to get a page for that, and have it cleared, in each step costs.
+ */
+struct populating {
+	struct mmext_populate *p;
+	struct page **pages;
+};
+
+static bool populate_room(struct populating *pop)
+{
+	if (!pop->pages)
+		pop->pages = kmalloc_array(min_t(u64, STEP_PAGES,
+						 pop->p->length >> PAGE_SHIFT),
+					   sizeof(*pop->pages),
+					   GFP_KERNEL_ACCOUNT);
+	return pop->pages;
+}
+
 /* With the mmap lock, and the region's, held. */
-static int populate_some(struct vm_area_struct *vma, struct region *r,
-			 unsigned long addr, unsigned long nr, bool write,
-			 bool huge, struct page **pages, unsigned long *done)
+static int populate_some(struct populating *pop, struct vm_area_struct *vma,
+			 struct region *r, unsigned long addr, unsigned long nr,
+			 bool write, bool huge, unsigned long *done)
 {
 	unsigned long block = MMEXT_HUGE_PAGES;
 	int err;
@@ -357,14 +390,10 @@ static int populate_some(struct vm_area_struct *vma, struct region *r,
 	nr = min(nr, STEP_PAGES);
 	if (r->io)
 		return populate_io(vma, r->io, addr, nr, write, done);
-	return populate_pages(vma, r, addr, nr, write, pages, done);
+	if (!populate_room(pop))
+		return -ENOMEM;
+	return populate_pages(vma, r, addr, nr, write, pop->pages, done);
 }
-
-/* POPULATE on its way; to get a page, and have it cleared, in each step costs. */
-struct populating {
-	struct mmext_populate *p;
-	struct page **pages;
-};
 
 static long populate_step(struct file *file, void *arg, u64 pages)
 {
@@ -386,9 +415,8 @@ again:
 	if (down_read_killable(&r->lock))
 		goto unlock;
 
-	nr = pages_in_vma(vma, p->addr, pages, BLOCK_STEP_PAGES);
-	err = populate_some(vma, r, p->addr, nr, write, huge, pop->pages,
-			    &done);
+	nr = pages_in_vma(vma, p->addr, pages, STEP_BLOCKS * MMEXT_HUGE_PAGES);
+	err = populate_some(pop, vma, r, p->addr, nr, write, huge, &done);
 	up_read(&r->lock);
 	/* a fault, which takes the region's lock */
 	if (err == -EXDEV && !done) {
@@ -413,11 +441,6 @@ static int do_populate(struct file *file, void *arg)
 	err = check_addr(p->addr, p->length);
 	if (err)
 		return err;
-
-	pop.pages = kmalloc_array(min_t(u64, p->length >> PAGE_SHIFT, STEP_PAGES),
-				  sizeof(*pop.pages), GFP_KERNEL_ACCOUNT);
-	if (!pop.pages)
-		return -ENOMEM;
 
 	err = in_steps(file, &pop, &p->addr, NULL, &p->length, populate_step);
 	kfree(pop.pages);

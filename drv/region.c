@@ -417,6 +417,51 @@ static bool is_page(const void *entry)
 	return likely(entry && !((unsigned long)entry & 3));
 }
 
+/* Slots of a node that are looked at together. */
+#define AT_ONCE		8
+
+/*
+ * Slots of a node, AT_ONCE of them, up to where one is no page or less than that are
+ * left.  Returns how many.  That all are pages is one question where the addresses of
+ * the kernel are known to have their highest bit set.
+ */
+static __always_inline unsigned long gather_many(void __rcu **slots,
+						 unsigned long *out,
+						 unsigned long nr, bool frames)
+{
+	const unsigned long *begin = out;
+	unsigned long entry, all, any;
+
+	if (!IS_ENABLED(CONFIG_X86_64) && !IS_ENABLED(CONFIG_ARM64))
+		return 0;
+
+#define TAKE(_n) do {							\
+	entry = (unsigned long)rcu_dereference_raw(slots[_n]);		\
+	all &= entry;							\
+	any |= entry;							\
+	out[_n] = frames ? page_to_pfn((struct page *)entry) : entry;	\
+} while (0)
+
+	for (; nr >= AT_ONCE; nr -= AT_ONCE) {
+		all = ~0UL;
+		any = 0;
+		TAKE(0);
+		TAKE(1);
+		TAKE(2);
+		TAKE(3);
+		TAKE(4);
+		TAKE(5);
+		TAKE(6);
+		TAKE(7);
+		if (unlikely((long)all >= 0 || any & 3))
+			break;
+		slots += AT_ONCE;
+		out += AT_ONCE;
+	}
+#undef TAKE
+	return out - begin;
+}
+
 /*
  * What a range of offsets has: pages, or with @frames their numbers, and @none.
  * Node by node of the xarray, since to look one up is most of what it costs.
@@ -432,11 +477,10 @@ static __always_inline unsigned int gather(struct region *r, pgoff_t first,
 	struct page *entry;
 
 	rcu_read_lock();
-	while (i < nr) {
+	entry = xas_load(&xas);
+	for (;;) {
 		n = (first + i) % XA_CHUNK_SIZE;
 		end = min_t(unsigned int, nr, i + XA_CHUNK_SIZE - n);
-		xas_set(&xas, first + i);
-		entry = xas_load(&xas);
 
 		/* what is not there is in no node, and offset 0 can be alone */
 		if (!xas_is_node(&xas) || xas.xa_node->shift) {
@@ -448,11 +492,18 @@ static __always_inline unsigned int gather(struct region *r, pgoff_t first,
 						  (unsigned long)entry;
 				found++;
 			}
+			if (i == nr)
+				break;
+			xas_set(&xas, first + i);
+			entry = xas_load(&xas);
 			continue;
 		}
 
-		for (slots = &xas.xa_node->slots[n] - i; i < end; i++) {
-			entry = rcu_dereference_raw(slots[i]);
+		slots = &xas.xa_node->slots[n];
+		n = gather_many(slots, out + i, end - i, frames);
+		found += n;
+		for (slots += n, i += n; i < end; i++) {
+			entry = rcu_dereference_raw(*slots++);
 			if (!is_page(entry)) {
 				out[i] = none;
 				continue;
@@ -461,6 +512,12 @@ static __always_inline unsigned int gather(struct region *r, pgoff_t first,
 					  (unsigned long)entry;
 			found++;
 		}
+		if (i == nr)
+			break;
+		/* from the node's last slot, which is nearer than from the top */
+		xas.xa_offset = XA_CHUNK_MASK;
+		xas.xa_index = first + i - 1;
+		entry = xas_next(&xas);
 	}
 	rcu_read_unlock();
 	return found;

@@ -198,6 +198,63 @@ FX_CASE(a_leaf_of_other_frames_is_busy)
 	EXPECT_LEAF(f, addr, LEAF_RO(f->pfn));
 }
 
+/* How many blocks, of the frames that @first and the other begin at, are leaves now. */
+static unsigned long remap_two(struct fx *f, unsigned long addr,
+			       unsigned long first, unsigned long second,
+			       bool write)
+{
+	struct page *blocks[] = {
+		pfn_to_page(f->pfn + first), pfn_to_page(f->pfn + second),
+	};
+	struct vm_area_struct *vma = fx_lock(f, addr);
+	unsigned long ret;
+
+	ret = mmext_remap_leaves(vma, addr, blocks, 2,
+				 mmext_vma_prot(vma, write));
+	fx_unlock(f);
+	return ret;
+}
+
+FX_CASE(blocks_in_any_order_are_leaves)
+{
+	unsigned long addr = map_ready(f);
+
+	KUNIT_EXPECT_EQ(test, remap_two(f, addr, BLOCK, 0, false), 2UL);
+	EXPECT_LEAF(f, addr, LEAF_RO(f->pfn + BLOCK));
+	EXPECT_LEAF(f, addr + PMD_SIZE, LEAF_RO(f->pfn));
+	FX_EXPECT_COUNT(f, inserted, 2);
+	FX_EXPECT_COUNT(f, huge, 2);
+	/* those that are there stay, and are made writable */
+	KUNIT_EXPECT_EQ(test, remap_two(f, addr, BLOCK, 0, true), 2UL);
+	EXPECT_LEAF(f, addr, LEAF_RWD(f->pfn + BLOCK));
+	EXPECT_LEAF(f, addr + PMD_SIZE, LEAF_RWD(f->pfn));
+	FX_EXPECT_COUNT(f, inserted, 2);
+}
+
+FX_CASE(blocks_end_at_what_can_not_be_a_leaf)
+{
+	unsigned long addr = map_ready(f);
+
+	/* a table */
+	KUNIT_ASSERT_EQ(test, fx_insert(f, addr + PMD_SIZE, f->pfn), FX_NOPAGE);
+	KUNIT_EXPECT_EQ(test, remap_two(f, addr, 0, BLOCK, false), 1UL);
+	EXPECT_LEAF(f, addr, LEAF_RO(f->pfn));
+	EXPECT_LEAF(f, addr + PMD_SIZE, TABLE);
+	/* other frames, and such as are not aligned */
+	KUNIT_EXPECT_EQ(test, remap_two(f, addr, BLOCK, 0, false), 0UL);
+	KUNIT_EXPECT_EQ(test, remap_two(f, addr, 1, 0, false), 0UL);
+	EXPECT_LEAF(f, addr, LEAF_RO(f->pfn));
+	/* an address inside of a block */
+	KUNIT_EXPECT_EQ(test, remap_two(f, addr + PAGE_SIZE, 0, BLOCK, false),
+			0UL);
+	/* an invalidation */
+	KUNIT_ASSERT_EQ(test, fx_unmap_pages(f, 0, 0), 0);
+	mmext_invalidate_begin(&f->map);
+	KUNIT_EXPECT_EQ(test, remap_two(f, addr, 0, BLOCK, false), 0UL);
+	mmext_invalidate_end(&f->map);
+	EXPECT_LEAF(f, addr, FX_NONE);
+}
+
 FX_CASE(a_failure_takes_out_what_came_before)
 {
 	unsigned long addr = map_ready(f), last = addr + PMD_SIZE;
@@ -431,6 +488,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_block_with_a_leaf_gets_no_table),
 	KUNIT_CASE(a_part_that_becomes_writable_makes_it_small),
 	KUNIT_CASE(a_leaf_of_other_frames_is_busy),
+	KUNIT_CASE(blocks_in_any_order_are_leaves),
+	KUNIT_CASE(blocks_end_at_what_can_not_be_a_leaf),
 	KUNIT_CASE(a_failure_takes_out_what_came_before),
 	KUNIT_CASE(nothing_is_inserted_during_an_invalidation),
 	KUNIT_CASE(a_look_up_before_an_invalidation_inserts_nothing),

@@ -250,6 +250,22 @@ static ssize_t bounce(struct mm_struct *mm, unsigned long addr,
 	return fatal_signal_pending(current) ? -EINTR : -EFAULT;
 }
 
+/* Bytes of pages that follow each other, from @offset into the first on. */
+static size_t copy_pages(struct page **pages, size_t offset, size_t bytes,
+			 struct iov_iter *iter, bool write)
+{
+	size_t done, len, n;
+
+	for (done = 0; done < bytes; done += n, offset = 0) {
+		len = min_t(size_t, bytes - done, PAGE_SIZE - offset);
+		n = write ? copy_page_from_iter(*pages++, offset, len, iter) :
+			    copy_page_to_iter(*pages++, offset, len, iter);
+		if (unlikely(n < len))
+			return done + n;
+	}
+	return done;
+}
+
 /**
  * mmext_access_remote_iter - access another process' address space
  * @mm: the address space, on which the caller holds a reference
@@ -273,7 +289,8 @@ ssize_t mmext_access_remote_iter(struct mm_struct *mm, unsigned long addr,
 	bool write = gup_flags & FOLL_WRITE;
 	struct page *pages[BATCH_PAGES];
 	ssize_t done = 0, ret = 0;
-	long nr, i;
+	size_t offset, want, n;
+	long nr;
 
 	if (!flags_known(gup_flags) || write != (iov_iter_rw(iter) == WRITE))
 		return -EINVAL;
@@ -288,25 +305,18 @@ ssize_t mmext_access_remote_iter(struct mm_struct *mm, unsigned long addr,
 			done += ret;
 			continue;
 		}
-		ret = nr;
-		if (nr < 0)
+		if (nr < 0) {
+			ret = nr;
 			break;
-
-		for (i = 0; i < nr && ret; i++) {
-			unsigned long offset = offset_in_page(addr + done);
-			size_t len = min_t(size_t, iov_iter_count(iter),
-					   PAGE_SIZE - offset);
-
-			ret = write ? copy_page_from_iter(pages[i], offset,
-							  len, iter) :
-				      copy_page_to_iter(pages[i], offset, len,
-							iter);
-			done += ret;
-			if (ret < (ssize_t)len)
-				ret = 0;
 		}
+
+		offset = offset_in_page(addr + done);
+		want = min_t(size_t, iov_iter_count(iter),
+			     (nr << PAGE_SHIFT) - offset);
+		n = copy_pages(pages, offset, want, iter, write);
 		unpin_user_pages_dirty_lock(pages, nr, write);
-		if (!ret) {
+		done += n;
+		if (n < want) {
 			ret = -EFAULT;
 			break;
 		}

@@ -246,6 +246,15 @@ static inline pud_t *compat_pud_offset(p4d_t *p4d, unsigned long addr)
 #endif
 
 /*
+ * Can a table of entries be freed or moved under what keeps the levels above it?
+ * MADV_DONTNEED frees them from 6.14 on, and pte_offset_map_lock() looks twice from 6.5
+ * on.  Before 5.14 mremap(2) moved them without the locks of the file's mappings.
+ */
+#define COMPAT_TABLES_GO						\
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0) ||		\
+	 LINUX_VERSION_CODE < KERNEL_VERSION(5, 14, 0))
+
+/*
  * The core calls fault() and pfn_mkwrite() under the VMA's lock only if there is
  * map_pages(), and otherwise lets go of it and takes the mmap lock
  * (vmf_can_call_fault()).  Kernels without that lock gain nothing by it.

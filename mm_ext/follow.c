@@ -103,13 +103,27 @@ EXPORT_SYMBOL_GPL(mmext_follow_ptes);
 int mmext_follow_pfn(struct vm_area_struct *vma, unsigned long address,
 		     unsigned long *pfn)
 {
-	struct mmext_pte pte;
+	struct mmext_walk w;
+	struct mmext_pte e;
+	pte_t pte;
 
-	if (!(vma->vm_flags & (VM_IO | VM_PFNMAP)) ||
-	    mmext_follow_pte(vma, address, &pte))
+	if (!(vma->vm_flags & (VM_IO | VM_PFNMAP)) || !mmext_vma_mapping(vma) ||
+	    address < vma->vm_start || address >= vma->vm_end)
 		return -EINVAL;
 
-	*pfn = pte.pfn;
+	address &= PAGE_MASK;
+	if (!mmext_walk_lock(vma->vm_mm, address, address + PAGE_SIZE, &w)) {
+		if (!w.leaf || mmext_follow_pte(vma, address, &e))
+			return -EINVAL;
+		*pfn = e.pfn;
+		return 0;
+	}
+
+	pte = READ_ONCE(*w.pte);
+	mmext_walk_unlock(&w);
+	if (!pte_present(pte))
+		return -EINVAL;
+	*pfn = pte_pfn(pte);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mmext_follow_pfn);

@@ -6,7 +6,7 @@
  * A block is a leaf or has a table, and never both; what is there decides, and
  * the lock of the level above the tables (pmd_lock()) orders who puts what there.
  * But apply_to_page_range(), which makes tables outside of faults, warns if it
- * meets a leaf: so whoever calls it, and whoever puts a leaf in, holds the block's
+ * meets a leaf: so whoever calls it, and whoever puts a leaf in, holds the level's
  * mutex (mmext_block_lock()).  Tables stay, so a block that got one is small until
  * its mapping, or that table, goes.
  *
@@ -133,7 +133,7 @@ struct mutex *mmext_block_lock(struct vm_area_struct *vma, unsigned long addr)
 	if (!mmext_huge_fits(vma, addr))
 		return NULL;
 
-	lock = &block_locks[hash_long((addr >> PMD_SHIFT) ^
+	lock = &block_locks[hash_long((addr >> PUD_SHIFT) ^
 				      (unsigned long)vma->vm_mm,
 				      BLOCK_LOCK_BITS)];
 	mutex_lock(lock);
@@ -244,6 +244,35 @@ void mmext_leaf_settle(struct mmext_mapping *m, struct mm_struct *mm,
 		spin_unlock(pmd_lock(mm, w->pmd));
 }
 
+/* With the level locked. */
+static __always_inline enum mmext_leaf
+put_leaf(struct mmext_mapping *m, struct mm_struct *mm, unsigned long addr,
+	 pmd_t *pmd, pmd_t leaf, bool store, bool *relaxed)
+{
+	pmd_t old = READ_ONCE(*pmd);
+
+	if (likely(pmd_none(old))) {
+		/* for those who will find nothing there again */
+		if (!READ_ONCE(m->huge))
+			WRITE_ONCE(m->huge, true);
+		if (store && pmd_write(leaf))
+			leaf = pmd_mkdirty(pmd_mkyoung(leaf));
+		set_leaf(mm, addr, pmd, leaf);
+		return MMEXT_LEAF_IN;
+	}
+	if (!pmd_leaf(old))
+		return MMEXT_LEAF_SMALL;
+	if (pmd_pfn(old) != pmd_pfn(leaf))
+		return MMEXT_LEAF_OTHER;
+	if (pmd_write(leaf) && !pmd_write(old)) {
+		struct mmext_walk w = { .pmd = pmd };
+
+		mmext_leaf_relax(mm, addr, &w);
+		*relaxed = true;
+	}
+	return MMEXT_LEAF_KEPT;
+}
+
 /**
  * mmext_leaf_insert - put a leaf in
  * @vma: one of the engine's, which mmext_huge_fits() was asked about
@@ -264,37 +293,117 @@ enum mmext_leaf mmext_leaf_insert(struct vm_area_struct *vma, pmd_t *pmd,
 {
 	struct mmext_mapping *m = mmext_vma_mapping(vma);
 	struct mutex *lock = mmext_block_lock(vma, addr);
-	enum mmext_leaf ret = MMEXT_LEAF_IN;
+	enum mmext_leaf ret = MMEXT_LEAF_STALE;
 	struct mm_struct *mm = vma->vm_mm;
-	struct mmext_walk w = { .pmd = pmd };
-	pmd_t old, leaf = mk_leaf(pfn, prot);
+	spinlock_t *ptl = pmd_lock(mm, pmd);
 
-	w.ptl = pmd_lock(mm, pmd);
-	old = READ_ONCE(*pmd);
-	if (!mmext_seq_current(m, seq)) {
+	if (mmext_seq_current(m, seq))
+		ret = put_leaf(m, mm, addr, pmd, mk_leaf(pfn, prot), store,
+			       relaxed);
+	if (ret == MMEXT_LEAF_STALE)
 		mmext_count(m, retries, 1);
-		ret = MMEXT_LEAF_STALE;
-	} else if (pmd_none(old)) {
-		/* for those who will find nothing there again */
-		if (!READ_ONCE(m->huge))
-			WRITE_ONCE(m->huge, true);
-		if (store && pmd_write(leaf))
-			leaf = pmd_mkdirty(pmd_mkyoung(leaf));
-		set_leaf(mm, addr, pmd, leaf);
+	if (ret == MMEXT_LEAF_IN) {
 		mmext_count(m, inserted, 1);
 		mmext_count(m, huge, 1);
-	} else if (!pmd_leaf(old)) {
-		ret = MMEXT_LEAF_SMALL;
-	} else if (pmd_pfn(old) != pfn) {
-		ret = MMEXT_LEAF_OTHER;
-	} else if (pmd_write(leaf) && !pmd_write(old)) {
-		mmext_leaf_relax(mm, addr, &w);
-		*relaxed = true;
 	}
-	spin_unlock(w.ptl);
+	spin_unlock(ptl);
 	mmext_block_unlock(lock);
 	return ret;
 }
+
+/* Of one level: what mmext_remap_leaves() does.  Returns how many. */
+static unsigned long remap_level(struct vm_area_struct *vma, unsigned long addr,
+				 struct page **blocks, unsigned long nr,
+				 pgprot_t prot, unsigned long seq,
+				 bool *relaxed)
+{
+	pmd_t *pmd = mmext_find_pmd(vma->vm_mm, addr);
+	struct mmext_mapping *m = mmext_vma_mapping(vma);
+	u64 zero = pmd_val(mk_leaf(0, prot));
+	bool plain = mmext_stores_are_plain() && zero + PMD_SIZE ==
+		     pmd_val(mk_leaf(MMEXT_HUGE_PAGES, prot));
+	unsigned long i, pfn, put = 0;
+	enum mmext_leaf ret;
+	spinlock_t *ptl; /* of the level */
+	struct mutex *lock;
+	pmd_t leaf;
+
+	if (!pmd)
+		return 0;
+
+	lock = mmext_block_lock(vma, addr);
+	ptl = pmd_lock(vma->vm_mm, pmd);
+	if (!mmext_seq_current(m, seq))
+		nr = 0;
+	for (i = 0; i < nr; i++, addr += PMD_SIZE, pmd++) {
+		pfn = page_to_pfn(blocks[i]);
+		if (!IS_ALIGNED(pfn, MMEXT_HUGE_PAGES))
+			break;
+		/* as in mmext_ptes() */
+		leaf = plain ? __pmd(zero + ((u64)pfn << PAGE_SHIFT)) :
+			       mk_leaf(pfn, prot);
+		ret = put_leaf(m, vma->vm_mm, addr, pmd, leaf, false, relaxed);
+		if (ret == MMEXT_LEAF_IN)
+			put++;
+		else if (ret != MMEXT_LEAF_KEPT)
+			break;
+	}
+	mmext_count(m, inserted, put);
+	mmext_count(m, huge, put);
+	spin_unlock(ptl);
+	mmext_block_unlock(lock);
+	return i;
+}
+
+/**
+ * mmext_remap_leaves - map blocks, by a leaf each
+ * @vma: one of the engine's, from mmext_vma_init()
+ * @addr: user address of the first, a multiple of PMD_SIZE
+ * @blocks: the first page of each; its others follow it
+ * @nr: how many
+ * @prot: protection of the entries
+ *
+ * mmext_remap_pfn_range() for blocks that do not follow each other, with a walk and a
+ * lock for those of a level.  It ends where one can't be a leaf, or something else is
+ * there, or an invalidation came between: mmext_remap_pfn_range() says which, or
+ * makes it small.
+ *
+ * What the blocks show must stay true until this returns.  There is no such function
+ * in mm/memory.c.
+ *
+ * Context: process context; mmap lock.
+ * Return: how many of @blocks, from the first on, are leaves now.
+ */
+unsigned long mmext_remap_leaves(struct vm_area_struct *vma, unsigned long addr,
+				 struct page **blocks, unsigned long nr,
+				 pgprot_t prot)
+{
+	struct mmext_mapping *m = mmext_vma_mapping(vma);
+	unsigned long done = 0, some, n, seq;
+	bool relaxed = false;
+
+	if (!m || !may_have_leaves(vma) || !IS_ALIGNED(addr, PMD_SIZE) ||
+	    addr < vma->vm_start || addr >= vma->vm_end)
+		return 0;
+
+	nr = min(nr, (vma->vm_end - addr) / PMD_SIZE);
+	seq = atomic_long_read(&m->seq);
+	while (done < nr) {
+		unsigned long at = addr + done * PMD_SIZE;
+
+		some = min(nr - done, (PUD_SIZE - (at & ~PUD_MASK)) / PMD_SIZE);
+		n = remap_level(vma, at, blocks + done, some, prot, seq,
+				&relaxed);
+		done += n;
+		if (n < some)
+			break;
+		cond_resched();
+	}
+	if (relaxed)
+		mmext_tlb_relaxed(vma->vm_mm, addr, addr + done * PMD_SIZE);
+	return done;
+}
+EXPORT_SYMBOL_GPL(mmext_remap_leaves);
 
 /**
  * mmext_fault_insert_pfn_huge - insert the block that a huge_fault() looked up
@@ -341,6 +450,7 @@ vm_fault_t mmext_fault_insert_pfn_huge(struct vm_fault *vmf, unsigned long pfn,
 		mmext_tlb_relaxed(vma->vm_mm, addr, addr + PMD_SIZE);
 	switch (leaf) {
 	case MMEXT_LEAF_IN:
+	case MMEXT_LEAF_KEPT:
 		return VM_FAULT_NOPAGE;
 	case MMEXT_LEAF_STALE:
 		return 0;

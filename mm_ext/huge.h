@@ -12,7 +12,8 @@
 
 /* What became of a leaf that was to be put in. */
 enum mmext_leaf {
-	MMEXT_LEAF_IN,		/* it is there, or was */
+	MMEXT_LEAF_IN,		/* it is there */
+	MMEXT_LEAF_KEPT,	/* it was there */
 	MMEXT_LEAF_OTHER,	/* one of other frames is there */
 	MMEXT_LEAF_SMALL,	/* a table is there, or no place for either */
 	MMEXT_LEAF_STALE,	/* an invalidation came */

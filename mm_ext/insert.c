@@ -103,7 +103,8 @@ static unsigned int fill_frames(struct vm_fault *vmf, unsigned long addr,
 		pte = mmext_pte_of(&ptes[ro], pfns[fault]);
 		if (vmf->flags & FAULT_FLAG_WRITE && pte_write(pte))
 			pte = pte_mkdirty(pte_mkyoung(pte));
-		mmext_set_pte(mm, vmf->address & PAGE_MASK, ptep + fault, pte);
+		mmext_store_pte(&ptes[ro], mm, vmf->address & PAGE_MASK,
+				ptep + fault, pte);
 		filled++;
 	}
 
@@ -113,7 +114,8 @@ static unsigned int fill_frames(struct vm_fault *vmf, unsigned long addr,
 
 		ro = read_only && test_bit(i, read_only);
 		pte = mmext_pte_of(&ptes[ro], pfns[i]);
-		mmext_set_pte(mm, addr, ptep + i, old ? pte_mkold(pte) : pte);
+		mmext_store_pte(&ptes[ro], mm, addr, ptep + i,
+				old ? pte_mkold(pte) : pte);
 		filled++;
 	}
 	return filled;

@@ -115,6 +115,18 @@ static int keep_entry(struct insert *r, unsigned long addr, pte_t *ptep,
 	return 0;
 }
 
+/* A page into an entry that is none, with a reference of its own. */
+static __always_inline int enter(struct vm_area_struct *vma, unsigned long addr,
+				 pte_t *ptep, struct page *page, pgprot_t prot)
+{
+	if (!mmext_page_mappable(page))
+		return -EINVAL;
+
+	get_page(page);
+	mmext_page_enter(vma, addr, ptep, page, mmext_mk_page_pte(page, prot));
+	return 0;
+}
+
 /* Fill one table, which is locked; the rest of it is behind the pointer. */
 static int fill_pages(pte_t *ptep, unsigned long addr, void *data)
 {
@@ -129,23 +141,17 @@ static int fill_pages(pte_t *ptep, unsigned long addr, void *data)
 		return -EAGAIN;
 
 	for (; addr < end; addr += PAGE_SIZE, ptep++, r->pages++) {
-		struct page *page = *r->pages;
-
-		if (!mmext_page_mappable(page)) {
-			err = -EINVAL;
-			break;
-		}
 		old = READ_ONCE(*ptep);
-		if (!pte_none(old)) {
-			err = keep_entry(r, addr, ptep, old, page);
-			if (err)
-				break;
-			continue;
+		if (likely(pte_none(old))) {
+			err = enter(r->vma, addr, ptep, *r->pages, r->prot);
+			nr += !err;
+		} else {
+			err = mmext_page_mappable(*r->pages) ?
+			      keep_entry(r, addr, ptep, old, *r->pages) :
+			      -EINVAL;
 		}
-		get_page(page);
-		mmext_page_enter(r->vma, addr, ptep, page,
-				 mmext_mk_page_pte(page, r->prot));
-		nr++;
+		if (err)
+			break;
 	}
 	compat_add_mm_counter(mm, MM_FILEPAGES, nr);
 	mmext_count(r->m, inserted, nr);
@@ -181,6 +187,18 @@ static int fill_next(struct insert *r)
 	return err;
 }
 
+static __always_inline int check_insert(struct vm_area_struct *vma,
+					unsigned long addr, unsigned long num)
+{
+	if (!mmext_vma_mapping(vma) || !mmext_vma_has_pages(vma) ||
+	    !PAGE_ALIGNED(addr))
+		return -EINVAL;
+	if (addr < vma->vm_start || addr >= vma->vm_end ||
+	    num > (vma->vm_end - addr) >> PAGE_SHIFT)
+		return -EFAULT;
+	return 0;
+}
+
 static int insert_pages(struct vm_area_struct *vma, unsigned long addr,
 			struct page **pages, unsigned long *num, pgprot_t prot,
 			bool keep)
@@ -194,13 +212,10 @@ static int insert_pages(struct vm_area_struct *vma, unsigned long addr,
 		.prot = prot,
 		.keep = keep,
 	};
-	int err = 0;
+	int err = check_insert(vma, addr, *num);
 
-	if (!m || !mmext_vma_has_pages(vma) || !PAGE_ALIGNED(addr))
-		return -EINVAL;
-	if (addr < vma->vm_start || addr >= vma->vm_end ||
-	    *num > (vma->vm_end - addr) >> PAGE_SHIFT)
-		return -EFAULT;
+	if (err)
+		return err;
 
 	r.end = addr + (*num << PAGE_SHIFT);
 	r.seq = atomic_long_read(&m->seq);
@@ -242,9 +257,31 @@ static int insert_pages(struct vm_area_struct *vma, unsigned long addr,
 int mmext_vm_insert_page(struct vm_area_struct *vma, unsigned long addr,
 			 struct page *page)
 {
+	struct mmext_mapping *m;
 	unsigned long num = 1;
+	struct mmext_walk w;
+	int err;
 
-	return insert_pages(vma, addr, &page, &num, vma->vm_page_prot, false);
+	err = check_insert(vma, addr, 1);
+	if (err)
+		return err;
+	if (!mmext_walk_lock(vma->vm_mm, addr, addr + PAGE_SIZE, &w))
+		return insert_pages(vma, addr, &page, &num, vma->vm_page_prot,
+				    false);
+
+	m = mmext_vma_mapping(vma);
+	if (!mmext_seq_current(m, atomic_long_read(&m->seq)))
+		err = -EAGAIN;
+	else if (!pte_none(READ_ONCE(*w.pte)))
+		err = mmext_page_mappable(page) ? -EBUSY : -EINVAL;
+	else
+		err = enter(vma, addr, w.pte, page, vma->vm_page_prot);
+	if (!err) {
+		compat_add_mm_counter(vma->vm_mm, MM_FILEPAGES, 1);
+		mmext_count(m, inserted, 1);
+	}
+	mmext_walk_unlock(&w);
+	return err;
 }
 EXPORT_SYMBOL_GPL(mmext_vm_insert_page);
 

@@ -57,11 +57,13 @@ static __always_inline bool lock_table(struct mm_struct *mm, pmd_t *pmd,
 
 again:
 	/* a table that is taken out meanwhile is freed after a grace period */
-	rcu_read_lock();
+	if (COMPAT_TABLES_GO)
+		rcu_read_lock();
 	val = READ_ONCE(*pmd);
 	if (!pmd_present(val) || pmd_leaf(val)) {
 		w->leaf = !pmd_none(val);
-		rcu_read_unlock();
+		if (COMPAT_TABLES_GO)
+			rcu_read_unlock();
 		return false;
 	}
 
@@ -69,15 +71,17 @@ again:
 	w->pte = pte_offset_kernel(&val, addr);
 	w->ptl = pte_lockptr(mm, &val);
 	spin_lock(w->ptl);
-	if (likely(pmd_same(val, READ_ONCE(*pmd)))) {
+	if (!COMPAT_TABLES_GO || likely(pmd_same(val, READ_ONCE(*pmd)))) {
 		/* for sparse, which has no word for "if it returns true" */
 		__release(w->ptl);
-		__release(RCU);
+		if (COMPAT_TABLES_GO)
+			__release(RCU);
 		return true;
 	}
 
 	spin_unlock(w->ptl);
-	rcu_read_unlock();
+	if (COMPAT_TABLES_GO)
+		rcu_read_unlock();
 	goto again;
 }
 
@@ -105,10 +109,12 @@ EXPORT_SYMBOL_MMEXT_TEST(mmext_walk_lock);
 
 void mmext_walk_unlock(struct mmext_walk *w)
 {
-	__acquire(RCU);
 	__acquire(w->ptl);
 	spin_unlock(w->ptl);
-	rcu_read_unlock();
+	if (COMPAT_TABLES_GO) {
+		__acquire(RCU);
+		rcu_read_unlock();
+	}
 }
 EXPORT_SYMBOL_MMEXT_TEST(mmext_walk_unlock);
 

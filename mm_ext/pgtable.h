@@ -5,9 +5,9 @@
  * Who keeps the levels above the PTE table while a walk is under way is the
  * caller's to say: the mmap lock, the VMA's lock in a fault, or the
  * i_mmap_rwsem of the VMA's file (free_pgtables() unlinks the VMA from it
- * before it frees).  The PTE table itself can go under all of these, since
- * MADV_DONTNEED frees empty ones from 6.14 on, so it is found, locked and
- * looked at again, as pte_offset_map_lock() does.
+ * before it frees).  The PTE table itself can go under all of these, on some
+ * kernels (COMPAT_TABLES_GO), so there it is found, locked and looked at again, as
+ * pte_offset_map_lock() does.
  */
 #ifndef _MMEXT_PGTABLE_H
 #define _MMEXT_PGTABLE_H
@@ -74,12 +74,26 @@ static inline pte_t mmext_mk_pte(unsigned long pfn, pgprot_t prot)
 	return pte_write(pte) ? pte : pte_mkclean(pte);
 }
 
+/*
+ * Is storing an entry a store and no more?  Xen's PV guests, and who counts what is
+ * mapped (page_table_check), want to be told.
+ */
+static inline bool mmext_stores_are_plain(void)
+{
+#ifdef CONFIG_X86
+	return !IS_ENABLED(CONFIG_PAGE_TABLE_CHECK) &&
+	       !cpu_feature_enabled(X86_FEATURE_XENPV);
+#else
+	return false;
+#endif
+}
+
 /**
  * struct mmext_ptes - what many entries have in common
  * @prot: their protection
  * @zero: the entry of frame 0
- * @plain: the others' are that and the frame's address.  So it is on x86, if the
- *	entry can be used at all: else the address is inverted (L1TF).
+ * @plain: the others' are that and the frame's address, and are plainly stored.  So it
+ *	is on x86, if the entry can be used at all: else the address is inverted (L1TF).
  */
 struct mmext_ptes {
 	pgprot_t prot;
@@ -94,24 +108,42 @@ static inline struct mmext_ptes mmext_ptes(pgprot_t prot)
 	struct mmext_ptes p = {
 		.prot = prot,
 		.zero = zero,
-		.plain = IS_ENABLED(CONFIG_X86) && one == zero + PAGE_SIZE,
+		.plain = mmext_stores_are_plain() && one == zero + PAGE_SIZE,
 	};
 
 	return p;
 }
 
-/* mmext_mk_pte(), without asking again what the protection is. */
-static __always_inline pte_t mmext_plain_pte(const struct mmext_ptes *p,
-					     unsigned long pfn)
-{
-	return __pte(p->zero + (pfn << PAGE_SHIFT));
-}
+/* The pieces of plain entries: where it matters, pte_val() and the like are calls. */
+#ifdef CONFIG_X86
+#define mmext_plain_pte(val)		native_make_pte(val)
+#define mmext_plain_val(pte)		native_pte_val(pte)
+#define mmext_plain_store(ptep, pte)	native_set_pte(ptep, pte)
+#else
+#define mmext_plain_pte(val)		__pte(val)
+#define mmext_plain_val(pte)		pte_val(pte)
+#define mmext_plain_store(ptep, pte)	set_pte(ptep, pte)
+#endif
 
+/* mmext_mk_pte(), without asking again what the protection is. */
 static __always_inline pte_t mmext_pte_of(const struct mmext_ptes *p,
 					  unsigned long pfn)
 {
-	return likely(p->plain) ? mmext_plain_pte(p, pfn) :
-				  mmext_mk_pte(pfn, p->prot);
+	return likely(p->plain) ?
+	       mmext_plain_pte(p->zero + ((u64)pfn << PAGE_SHIFT)) :
+	       mmext_mk_pte(pfn, p->prot);
+}
+
+/* mmext_set_pte(), of an entry of theirs. */
+static __always_inline void mmext_store_pte(const struct mmext_ptes *p,
+					    struct mm_struct *mm,
+					    unsigned long addr, pte_t *ptep,
+					    pte_t pte)
+{
+	if (likely(p->plain))
+		mmext_plain_store(ptep, pte);
+	else
+		mmext_set_pte(mm, addr, ptep, pte);
 }
 
 /*

@@ -48,42 +48,115 @@ static int keep_entry(struct remap *r, unsigned long addr, pte_t *ptep,
 	return 0;
 }
 
+/* A page's frame is its address less something, and shifted by so much. */
+#define PAGE_STRUCT_SHIFT	(PAGE_SHIFT - ilog2(sizeof(struct page)))
+
+static __always_inline bool pages_are_linear(void)
+{
+	return IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP) &&
+	       is_power_of_2(sizeof(struct page));
+}
+
+/* Entries that are looked at together. */
+#define AT_ONCE		8UL
+
 /*
- * Fill entries that follow each other: with frames that do, too, or with those of
- * r->pages.  Inline, and with the question of how ahead of the loop, as the rest of it
- * is a dozen instructions.  Returns how many, and in *kept how many were there.
+ * Fill plain entries, AT_ONCE of them, up to where one is there or less than that are
+ * left: with frames that follow each other, or with those of @page.  Returns how many.
+ * No READ_ONCE(): what is none is nobody else's to change.
  */
 static __always_inline unsigned long
-fill(struct remap *r, const struct mmext_ptes *ptes, bool plain, bool pages,
-	pte_t *ptep, unsigned long addr, unsigned long nr, unsigned long *kept,
-	int *err)
+fill_plain(const struct mmext_ptes *ptes, bool pages, struct page **page,
+	   unsigned long pfn, pte_t *ptep, unsigned long nr)
 {
-	u64 val = ptes->zero + (r->pfn << PAGE_SHIFT);
-	pte_t *first = ptep, *end = ptep + nr, pte;
-	struct mm_struct *mm = r->vma->vm_mm;
-	struct page **page = r->pages;
-	unsigned long pfn;
+	u64 val = ptes->zero;
+	unsigned long i;
 
-	for (; ptep < end; ptep++, val += PAGE_SIZE) {
-		pfn = pages ? page_to_pfn(*page++) : r->pfn + (ptep - first);
-		if (!plain)
-			pte = mmext_mk_pte(pfn, ptes->prot);
+	if (pages)
+		val += ((u64)page_to_pfn(*page) << PAGE_SHIFT) -
+		       ((u64)(uintptr_t)*page << PAGE_STRUCT_SHIFT);
+	else
+		val += (u64)pfn << PAGE_SHIFT;
+
+#define OLD(_n)		mmext_plain_val(ptep[_n])
+#define FILL(_n)							\
+	mmext_plain_store(ptep + (_n), mmext_plain_pte(val +		\
+		(pages ? (u64)(uintptr_t)page[_n] << PAGE_STRUCT_SHIFT : \
+			 (_n) * PAGE_SIZE)))
+
+	for (i = 0; i + AT_ONCE <= nr; i += AT_ONCE) {
+		if (unlikely(OLD(0) | OLD(1) | OLD(2) | OLD(3) |
+			     OLD(4) | OLD(5) | OLD(6) | OLD(7)))
+			break;
+		FILL(0);
+		FILL(1);
+		FILL(2);
+		FILL(3);
+		FILL(4);
+		FILL(5);
+		FILL(6);
+		FILL(7);
+		ptep += AT_ONCE;
+		if (pages)
+			page += AT_ONCE;
 		else
-			pte = pages ? mmext_plain_pte(ptes, pfn) : __pte(val);
+			val += AT_ONCE * PAGE_SIZE;
+	}
+#undef FILL
+#undef OLD
+	return i;
+}
 
-		/* no READ_ONCE(): what is none is nobody else's to change */
-		if (likely(pte_none(*ptep))) {
-			mmext_set_pte(mm, addr + ((ptep - first) << PAGE_SHIFT),
-				      ptep, pte);
+/* The same one by one, at most @nr, of whatever kind and wherever one may be. */
+static __always_inline unsigned long
+fill_each(struct remap *r, const struct mmext_ptes *ptes, unsigned long from,
+	  pte_t *ptep, unsigned long addr, unsigned long nr,
+	  unsigned long *kept, int *err)
+{
+	struct mm_struct *mm = r->vma->vm_mm;
+	unsigned long i, pfn;
+	pte_t pte;
+
+	for (i = 0; i < nr; i++, addr += PAGE_SIZE, ptep++) {
+		pfn = r->pages ? page_to_pfn(r->pages[from + i]) :
+				 r->pfn + from + i;
+		pte = mmext_pte_of(ptes, pfn);
+		if (likely(pte_none(READ_ONCE(*ptep)))) {
+			mmext_store_pte(ptes, mm, addr, ptep, pte);
 			continue;
 		}
-		*err = keep_entry(r, addr + ((ptep - first) << PAGE_SHIFT),
-				  ptep, pte);
+		*err = keep_entry(r, addr, ptep, pte);
 		if (*err)
 			break;
 		(*kept)++;
 	}
-	return ptep - first;
+	return i;
+}
+
+/*
+ * Fill entries that follow each other: with frames that do, too, or with those of
+ * r->pages.  Returns how many, and in *kept how many were there.
+ */
+static unsigned long fill(struct remap *r, pte_t *ptep, unsigned long addr,
+			  unsigned long nr, unsigned long *kept, int *err)
+{
+	struct mmext_ptes ptes = mmext_ptes(r->prot);
+	unsigned long done = 0, some;
+
+	while (done < nr && !*err) {
+		if (ptes.plain && !r->pages)
+			done += fill_plain(&ptes, false, NULL, r->pfn + done,
+					   ptep + done, nr - done);
+		else if (ptes.plain && pages_are_linear())
+			done += fill_plain(&ptes, true, r->pages + done, 0,
+					   ptep + done, nr - done);
+
+		/* up to where so many may be none again */
+		some = min(nr - done, ptes.plain ? AT_ONCE : nr);
+		done += fill_each(r, &ptes, done, ptep + done,
+				  addr + (done << PAGE_SHIFT), some, kept, err);
+	}
+	return done;
 }
 
 /*
@@ -95,18 +168,12 @@ static int fill_table(pte_t *ptep, unsigned long addr, void *data)
 	struct remap *r = data;
 	unsigned long end = min(r->end - 1, addr | ~PMD_MASK) + 1;
 	unsigned long nr = (end - addr) >> PAGE_SHIFT, kept = 0;
-	struct mmext_ptes ptes = mmext_ptes(r->prot);
 	int err = 0;
 
 	if (!mmext_seq_current(r->m, r->seq))
 		return -EAGAIN;
 
-	if (!ptes.plain)
-		nr = fill(r, &ptes, false, r->pages, ptep, addr, nr, &kept, &err);
-	else if (r->pages)
-		nr = fill(r, &ptes, true, true, ptep, addr, nr, &kept, &err);
-	else
-		nr = fill(r, &ptes, true, false, ptep, addr, nr, &kept, &err);
+	nr = fill(r, ptep, addr, nr, &kept, &err);
 	r->pfn += nr;
 	if (r->pages)
 		r->pages += nr;
@@ -135,6 +202,7 @@ static int remap_leaf(struct remap *r)
 	switch (mmext_leaf_insert(r->vma, pmd, r->next, r->pfn, r->prot, r->seq,
 				  false, &r->relaxed)) {
 	case MMEXT_LEAF_IN:
+	case MMEXT_LEAF_KEPT:
 		r->next += PMD_SIZE;
 		r->pfn += MMEXT_HUGE_PAGES;
 		return 0;

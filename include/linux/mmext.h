@@ -277,6 +277,9 @@ void mmext_vma_allow_huge(struct vm_area_struct *vma);
 bool mmext_huge_fits(struct vm_area_struct *vma, unsigned long addr);
 bool mmext_huge_ready(struct vm_area_struct *vma, unsigned long addr);
 void mmext_huge_prepare(struct vm_area_struct *vma, unsigned long addr);
+unsigned long mmext_remap_leaves(struct vm_area_struct *vma, unsigned long addr,
+				 struct page **blocks, unsigned long nr,
+				 pgprot_t prot);
 vm_fault_t mmext_fault_insert_pfn_huge(struct vm_fault *vmf, unsigned long pfn,
 				       pgprot_t pgprot, unsigned long seq);
 #else
@@ -304,6 +307,14 @@ static inline bool mmext_huge_ready(struct vm_area_struct *vma,
 static inline void mmext_huge_prepare(struct vm_area_struct *vma,
 				      unsigned long addr)
 {
+}
+
+static inline unsigned long mmext_remap_leaves(struct vm_area_struct *vma,
+					       unsigned long addr,
+					       struct page **blocks,
+					       unsigned long nr, pgprot_t prot)
+{
+	return 0;
 }
 
 static inline vm_fault_t mmext_fault_insert_pfn_huge(struct vm_fault *vmf,
