@@ -104,6 +104,10 @@ struct row {
 /* A list of rows ends with one that has no measure. */
 extern const struct row map_rows[];
 extern const struct row dirty_rows[];
+extern const struct row gmap_rows[];
+
+/* map.c: userfaultfd for pages that the file has; @r->state is its descriptor */
+bool minor_open(struct run *r);
 
 void scale(size_t size);
 

@@ -12,6 +12,12 @@
 /* Objects up to this size are made once; of larger ones there is room for few. */
 #define MOST_KEPT	(64 * MIB)
 
+/* What is run is between marks, for bench/parts. */
+static bool marks;
+
+/* This subject and no other */
+static const char *only_subject;
+
 static int fds[OBJECTS];
 static size_t sizes_of[OBJECTS];
 
@@ -149,8 +155,16 @@ void bench_call(struct run *r, enum mmext_bench_op op)
 		die(r->row->subject);
 }
 
+static void mark(void)
+{
+#ifdef __x86_64__
+	if (marks)
+		__asm__ __volatile__("xchg %%bx, %%bx" : : : "memory");
+#endif
+}
+
 /* What one turn took; UINT64_MAX if this kernel can't. */
-static uint64_t turn(const struct row *row, size_t size)
+static uint64_t turn(const struct row *row, size_t size, bool counted)
 {
 	struct run r = {
 		.row = row,
@@ -161,9 +175,13 @@ static uint64_t turn(const struct row *row, size_t size)
 	uint64_t t = UINT64_MAX;
 
 	if (!row->prepare || row->prepare(&r)) {
+		if (counted)
+			mark();
 		t = now();
 		row->run(&r);
 		t = now() - t;
+		if (counted)
+			mark();
 		if (row->finish)
 			row->finish(&r);
 	}
@@ -192,6 +210,12 @@ static void report(const struct row *row, size_t size, uint64_t *t, int rounds)
 	fflush(stdout);
 }
 
+static bool is_wanted(const struct row *row, bool full)
+{
+	return object_exists(row->object) && (full || row->sizes) &&
+	       (!only_subject || !strcmp(only_subject, row->subject));
+}
+
 /* The rows of one measure, which follow each other.  Returns how many. */
 static int measure(const struct row *rows, size_t size, bool full, int rounds)
 {
@@ -207,14 +231,14 @@ static int measure(const struct row *rows, size_t size, bool full, int rounds)
 	/* the first round finds caches empty, and is not counted */
 	for (round = -1; round < rounds; round++) {
 		for (i = 0; i < n; i++) {
-			if (!object_exists(rows[i].object) ||
-			    !(full || rows[i].sizes))
+			if (!is_wanted(&rows[i], full))
 				continue;
-			t[i][round < 0 ? 0 : round] = turn(&rows[i], size);
+			t[i][round < 0 ? 0 : round] =
+				turn(&rows[i], size, round >= 0);
 		}
 	}
 	for (i = 0; i < n; i++) {
-		if (object_exists(rows[i].object) && (full || rows[i].sizes))
+		if (is_wanted(&rows[i], full))
 			report(&rows[i], size, t[i], rounds);
 	}
 	return n;
@@ -262,10 +286,11 @@ static size_t bytes(const char *s)
 
 static void usage(void)
 {
-	fputs("mmext-bench [-r ROUNDS] [-m MEASURE] [-l | -t] SIZE [SIZE...]\n"
+	fputs("mmext-bench [-r ROUNDS] [-m MEASURE [-s SUBJECT]] [-p] [-l | -t]\n"
+	      "            SIZE [SIZE...]\n"
 	      "Every measure at the first size, some at the others as well; -l:\n"
 	      "some at all; -t: how faults of several threads scale, in\n"
-	      "nanoseconds.\n", stderr);
+	      "nanoseconds; -p: what is counted is between marks.\n", stderr);
 	exit(1);
 }
 
@@ -276,13 +301,19 @@ int main(int argc, char **argv)
 	int rounds = 3, opt;
 	size_t size;
 
-	while ((opt = getopt(argc, argv, "r:m:lt")) >= 0) {
+	while ((opt = getopt(argc, argv, "r:m:s:plt")) >= 0) {
 		switch (opt) {
 		case 'r':
 			rounds = atoi(optarg);
 			break;
 		case 'm':
 			only = optarg;
+			break;
+		case 's':
+			only_subject = optarg;
+			break;
+		case 'p':
+			marks = true;
 			break;
 		case 'l':
 			full = false;
@@ -306,5 +337,7 @@ int main(int argc, char **argv)
 	all(dirty_rows, size, full, rounds, only);
 	while (++optind < argc)
 		all(map_rows, bytes(argv[optind]), false, rounds, only);
+	/* last: an mm that had a notifier looks for one ever after */
+	all(gmap_rows, size, full, rounds, only);
 	return 0;
 }

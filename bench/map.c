@@ -161,7 +161,7 @@ static bool stored(struct run *r)
 }
 
 /* userfaultfd: pages that the file has, mapped without a fault. */
-static bool minor(struct run *r)
+bool minor_open(struct run *r)
 {
 	struct uffdio_api api = {
 		.api = UFFD_API,
@@ -531,7 +531,7 @@ const struct row map_rows[] = {
 	  .arg = MMEXT_BENCH_REMAP_EACH },
 	{ "populate", "MADV_POPULATE_READ", MEMFD, can_populate, madvise_all,
 	  .arg = MADV_POPULATE_READ, .sizes = true },
-	{ "populate", "UFFDIO_CONTINUE", MEMFD, minor, minor_continue,
+	{ "populate", "UFFDIO_CONTINUE", MEMFD, minor_open, minor_continue,
 	  close_state },
 
 	{ "populate-pages", "mmext", REGION_PAGES, NULL, populate },

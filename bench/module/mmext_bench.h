@@ -4,6 +4,8 @@
  * simple as a driver can be.  Both show the same page frames in a row, and do
  * the same calls over a range: the one with mmext's functions, the other with
  * those of the kernel that they are named after.
+ *
+ * /dev/mmext_bench_gmap: what is to be seen of guest spaces in the kernel alone.
  */
 #ifndef MMEXT_BENCH_H
 #define MMEXT_BENCH_H
@@ -29,13 +31,23 @@ enum mmext_bench_op {
 	MMEXT_BENCH_UNMAP_MAPPING_RANGE,
 	/* nothing: what is left is the call's own way in and out */
 	MMEXT_BENCH_NOTHING,
+	/*
+	 * of /dev/mmext_bench_gmap: a space with a segment for each page of the range,
+	 * which is parent address 2 pages times its number from @addr on; it goes
+	 * with the descriptor, as what follows does
+	 */
+	MMEXT_BENCH_GMAP_MAKE,
+	/* an address of each segment, looked up */
+	MMEXT_BENCH_GMAP_TRANSLATE,
+	/* an MMU notifier that does nothing, for the caller */
+	MMEXT_BENCH_NOTIFIER,
 };
 
 /**
  * struct mmext_bench_call - do one thing to a range of the caller's addresses
  * @op: enum mmext_bench_op
  * @reserved: 0
- * @addr: first user address, in a mapping of this device
+ * @addr: first user address, in a mapping of this device if it has any
  * @size: bytes
  */
 struct mmext_bench_call {

@@ -12,8 +12,8 @@
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
 
-#include "mmext_bench.h"
 #include "mmext_test_compat.h"
+#include "module.h"
 
 static unsigned long size = SZ_64M;
 module_param(size, ulong, 0444);
@@ -420,10 +420,15 @@ static int __init bench_init(void)
 		goto destroy;
 	err = misc_register(&kernel.misc);
 	if (err)
-		goto deregister;
+		goto deregister_engine;
+	err = misc_register(&bench_gmap_misc);
+	if (err)
+		goto deregister_kernel;
 	return 0;
 
-deregister:
+deregister_kernel:
+	misc_deregister(&kernel.misc);
+deregister_engine:
 	misc_deregister(&engine.misc);
 destroy:
 	mmext_mapping_destroy(&mapping);
@@ -434,6 +439,7 @@ free:
 
 static void __exit bench_exit(void)
 {
+	misc_deregister(&bench_gmap_misc);
 	misc_deregister(&kernel.misc);
 	misc_deregister(&engine.misc);
 	mmext_mapping_destroy(&mapping);
