@@ -684,3 +684,37 @@ bool fx_use_kernel(struct fx *f)
 MODULE_DESCRIPTION("KUnit suites of mmext's engine");
 MODULE_AUTHOR("mmext developers");
 MODULE_LICENSE("GPL");
+
+/* The @n-th allocation of this thread fails, from now on. */
+void fx_fail_nth(unsigned int n)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	WRITE_ONCE(current->fail_nth, n);
+#endif
+}
+
+/* No longer.  Was there one? */
+bool fx_fail_end(void)
+{
+	bool failed = false;
+
+#ifdef CONFIG_FAULT_INJECTION
+	failed = !READ_ONCE(current->fail_nth);
+	WRITE_ONCE(current->fail_nth, 0);
+#endif
+	return failed;
+}
+
+/* Is there fault injection, and does it take what may wait?  Or else skips the case. */
+bool fx_injects(struct kunit *test)
+{
+	void *p;
+
+	fx_fail_nth(1);
+	p = kmalloc(64, GFP_KERNEL);
+	fx_fail_end();
+	kfree(p);
+	if (p)
+		kunit_skip(test, "no fault injection, or failslab leaves out what may wait");
+	return !p;
+}

@@ -198,6 +198,11 @@ void fx_plant(struct fx *f, unsigned long addr, pte_t pte);
 u64 *fx_frame(struct fx *f, unsigned long index);
 struct mmext_stats fx_stats(struct fx *f);
 
+/* memory that is not there */
+bool fx_injects(struct kunit *test);
+void fx_fail_nth(unsigned int n);
+bool fx_fail_end(void);
+
 /* who removes stale translations, until the case ends */
 struct fx_backend {
 	const char *name;
