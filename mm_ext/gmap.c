@@ -95,6 +95,27 @@ static void free_table(unsigned long *table, unsigned int level)
 	cond_resched();
 }
 
+static __always_inline unsigned long *word_of(const struct mmext_gmap *g,
+					      unsigned long gaddr)
+{
+	unsigned long index = gaddr >> (g->shift % BITS_PER_LONG);
+	unsigned long *table = g->root;
+	unsigned int level;
+
+	if (unlikely(gaddr > g->limit))
+		return NULL;
+
+	for (level = g->top; level; level -= TABLE_BITS) {
+		/* pairs with the release in add_tables() */
+		table = (unsigned long *)
+			READ_ONCE(table[(index >> level % BITS_PER_LONG) &
+					TABLE_MASK]);
+		if (!table)
+			return NULL;
+	}
+	return table + (index & TABLE_MASK);
+}
+
 /**
  * gmap_entry - the word of a segment
  * @g: the space
@@ -105,21 +126,7 @@ static void free_table(unsigned long *table, unsigned int level)
  */
 unsigned long *gmap_entry(const struct mmext_gmap *g, unsigned long gaddr)
 {
-	unsigned long index = gaddr >> g->shift;
-	unsigned long *table = g->root;
-	unsigned int level;
-
-	if (unlikely(gaddr > g->limit))
-		return NULL;
-
-	for (level = g->top; level; level -= TABLE_BITS) {
-		/* pairs with the release in add_tables() */
-		table = (unsigned long *)READ_ONCE(table[(index >> level) &
-							 TABLE_MASK]);
-		if (!table)
-			return NULL;
-	}
-	return table + (index & TABLE_MASK);
+	return word_of(g, gaddr);
 }
 EXPORT_SYMBOL_MMEXT_TEST(gmap_entry);
 
@@ -188,13 +195,19 @@ EXPORT_SYMBOL_GPL(__mmext_gmap_segment_gaddr);
 static __always_inline unsigned long translate(struct mmext_gmap *g,
 					       unsigned long gaddr)
 {
-	unsigned long *entry = gmap_entry(g, gaddr);
-	unsigned long in_segment = BIT(g->shift) - 1;
+	unsigned long *entry = word_of(g, gaddr);
+	unsigned long in_segment = gmap_in_segment(g);
 	unsigned long word = entry ? READ_ONCE(*entry) : 0;
 
 	if (!(word & GMAP_MAPPED))
 		return -EFAULT;
 	return (word & ~in_segment) | (gaddr & in_segment);
+}
+
+static __always_inline unsigned long translate_living(struct mmext_gmap *g,
+						      unsigned long gaddr)
+{
+	return unlikely(gmap_gone(g)) ? -EFAULT : translate(g, gaddr);
 }
 
 /**
@@ -234,31 +247,48 @@ EXPORT_SYMBOL_GPL(__mmext_gmap_translate);
 unsigned long mmext_gmap_translate(struct mmext_gmap *gmap,
 				   unsigned long gaddr)
 {
-	if (unlikely(gmap_gone(gmap)))
-		return -EFAULT;
-	return translate(gmap, gaddr);
+	return translate_living(gmap, gaddr);
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_translate);
 
 /* Extents by guest address: they do not overlap. */
 
-/* The first extent that ends at @gaddr or behind it. */
-static struct gmap_extent *extent_from(struct mmext_gmap *g,
-				       unsigned long gaddr)
+/* Where an extent belongs among them: below @parent, at @link. */
+struct place {
+	struct rb_node *parent;
+	struct rb_node **link;
+};
+
+/*
+ * The first extent that ends at @gaddr or behind it; and the place of one that begins
+ * there, if none is in its way.
+ */
+static struct gmap_extent *find_extent(struct mmext_gmap *g,
+				       unsigned long gaddr, struct place *place)
 {
-	struct rb_node *node = g->by_gaddr.rb_node;
 	struct gmap_extent *e, *found = NULL;
 
-	while (node) {
-		e = rb_entry(node, struct gmap_extent, by_gaddr);
+	place->link = &g->by_gaddr.rb_node;
+	place->parent = NULL;
+	while (*place->link) {
+		place->parent = *place->link;
+		e = rb_entry(place->parent, struct gmap_extent, by_gaddr);
 		if (extent_last(e) >= gaddr) {
 			found = e;
-			node = node->rb_left;
+			place->link = &place->parent->rb_left;
 		} else {
-			node = node->rb_right;
+			place->link = &place->parent->rb_right;
 		}
 	}
 	return found;
+}
+
+static struct gmap_extent *extent_from(struct mmext_gmap *g,
+				       unsigned long gaddr)
+{
+	struct place place;
+
+	return find_extent(g, gaddr, &place);
 }
 
 static struct gmap_extent *extent_overlap(struct mmext_gmap *g,
@@ -270,19 +300,10 @@ static struct gmap_extent *extent_overlap(struct mmext_gmap *g,
 	return e && e->gaddr <= last ? e : NULL;
 }
 
-static void insert_extent(struct mmext_gmap *g, struct gmap_extent *e)
+static void insert_extent(struct mmext_gmap *g, struct gmap_extent *e,
+			  const struct place *place)
 {
-	struct rb_node **link = &g->by_gaddr.rb_node, *parent = NULL;
-
-	while (*link) {
-		parent = *link;
-		if (e->gaddr < rb_entry(parent, struct gmap_extent,
-					by_gaddr)->gaddr)
-			link = &parent->rb_left;
-		else
-			link = &parent->rb_right;
-	}
-	rb_link_node(&e->by_gaddr, parent, link);
+	rb_link_node(&e->by_gaddr, place->parent, place->link);
 	rb_insert_color(&e->by_gaddr, &g->by_gaddr);
 
 	write_seqcount_begin(&g->tree_seq);
@@ -308,16 +329,26 @@ static struct gmap_extent *take_spare(struct gmap_extent **spares)
 	return e;
 }
 
-static void add_extent(struct mmext_gmap *g, struct gmap_extent **spares,
-		       unsigned long gaddr, unsigned long vmaddr,
-		       unsigned long less_one)
+static void add_extent_at(struct mmext_gmap *g, struct gmap_extent **spares,
+			  unsigned long gaddr, unsigned long vmaddr,
+			  unsigned long less_one, const struct place *place)
 {
 	struct gmap_extent *e = take_spare(spares);
 
 	e->gaddr = gaddr;
 	e->vm_first = vmaddr;
 	e->vm_last = vmaddr + less_one;
-	insert_extent(g, e);
+	insert_extent(g, e, place);
+}
+
+static void add_extent(struct mmext_gmap *g, struct gmap_extent **spares,
+		       unsigned long gaddr, unsigned long vmaddr,
+		       unsigned long less_one)
+{
+	struct place place;
+
+	find_extent(g, gaddr, &place);
+	add_extent_at(g, spares, gaddr, vmaddr, less_one, &place);
 }
 
 static void free_spares(struct gmap_extent *spares)
@@ -346,13 +377,14 @@ static int alloc_spares(struct gmap_extent **spares, unsigned long nr,
 
 /* Extents that one step of a change of [@first, @last] makes; *empty: and cuts none. */
 static unsigned long spares_needed(struct mmext_gmap *g, unsigned long first,
-				   unsigned long last, bool *empty)
+				   unsigned long last, bool *empty,
+				   struct place *place)
 {
-	struct gmap_extent *e = extent_overlap(g, first, last);
+	struct gmap_extent *e = find_extent(g, first, place);
 	unsigned long nr = 1;
 
-	*empty = !e;
-	if (!e)
+	*empty = !e || e->gaddr > last;
+	if (*empty)
 		return nr;
 	if (e->gaddr < first)
 		nr++;
@@ -465,7 +497,7 @@ static void map_words(struct mmext_gmap *g, unsigned long first,
 static int check_segments(struct mmext_gmap *g, unsigned long to,
 			  unsigned long len, unsigned long *last)
 {
-	unsigned long in_segment = BIT(g->shift) - 1;
+	unsigned long in_segment = gmap_in_segment(g);
 
 	*last = to + len - 1;
 	if (to & in_segment || !len || *last < to || *last > g->limit)
@@ -487,6 +519,7 @@ static int replace(struct mmext_gmap *g, unsigned long first,
 	unsigned long step = (STEP_SEGMENTS << g->shift) - 1;
 	unsigned long steps, end;
 	struct gmap_extent *spares = NULL;
+	struct place place;
 	bool empty = false;
 	int err;
 
@@ -497,8 +530,8 @@ static int replace(struct mmext_gmap *g, unsigned long first,
 	/* one step may leave to the next what that has to cut again */
 	steps = (last - first) / (step + 1) + 1;
 	err = alloc_spares(&spares, steps == 1 ?
-			   spares_needed(g, first, last, &empty) : 3 * steps,
-			   GFP_KERNEL_ACCOUNT);
+			   spares_needed(g, first, last, &empty, &place) :
+			   3 * steps, GFP_KERNEL_ACCOUNT);
 	if (err)
 		return err;
 
@@ -508,7 +541,12 @@ static int replace(struct mmext_gmap *g, unsigned long first,
 		if (!empty)
 			cut_extents(g, first, end, &spares);
 		map_words(g, first, end, vmaddr);
-		add_extent(g, &spares, first, vmaddr, end - first);
+		/* the trees are the mutex's, so that the place is still it */
+		if (empty)
+			add_extent_at(g, &spares, first, vmaddr, end - first,
+				      &place);
+		else
+			add_extent(g, &spares, first, vmaddr, end - first);
 		/* who looks into the trees in vain may be under way */
 		gmap_unsettle(&g->unsettled);
 		mmext_gmap_unlock(g);
@@ -616,7 +654,7 @@ int mmext_gmap_map_segment(struct mmext_gmap *gmap, unsigned long from,
 
 	if (check_segments(gmap, to, len, &last))
 		return -EINVAL;
-	if (from & (BIT(gmap->shift) - 1) || from + len - 1 < from ||
+	if (from & gmap_in_segment(gmap) || from + len - 1 < from ||
 	    from + len - 1 >= gmap->mm->task_size)
 		return -EINVAL;
 	return change(gmap, to, last, true, from);
@@ -661,7 +699,7 @@ unsigned long mmext_gmap_contiguous(struct mmext_gmap *gmap,
 {
 	unsigned long end = gmap_segment_last(gmap, gaddr);
 
-	*vmaddr = mmext_gmap_translate(gmap, gaddr);
+	*vmaddr = translate_living(gmap, gaddr);
 	if (IS_ERR_VALUE(*vmaddr))
 		return 0;
 
@@ -695,7 +733,7 @@ unsigned long mmext_gmap_reverse(struct mmext_gmap *gmap, unsigned long vmaddr,
 			continue;
 		if (found < nr)
 			gaddrs[found] = __mmext_gmap_segment_gaddr(entry) +
-					(vmaddr & (BIT(gmap->shift) - 1));
+					(vmaddr & gmap_in_segment(gmap));
 		found++;
 	}
 	mmext_gmap_unlock(gmap);

@@ -232,17 +232,23 @@ struct mmext_gmap {
 	struct gmap_stats stats;
 };
 
+/* Bits of an address that are within a segment; a shift in range, as UBSAN sees. */
+static inline unsigned long gmap_in_segment(const struct mmext_gmap *g)
+{
+	return BIT(g->shift % BITS_PER_LONG) - 1;
+}
+
 /* The last byte of the segment of an address. */
 static inline unsigned long gmap_segment_last(const struct mmext_gmap *g,
 					      unsigned long addr)
 {
-	return addr | (BIT(g->shift) - 1);
+	return addr | gmap_in_segment(g);
 }
 
 static inline unsigned long gmap_segment_first(const struct mmext_gmap *g,
 					       unsigned long addr)
 {
-	return addr & ~(BIT(g->shift) - 1);
+	return addr & ~gmap_in_segment(g);
 }
 
 /* Nobody else has pages, words and records of the space in hand. */
