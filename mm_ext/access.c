@@ -250,16 +250,21 @@ static ssize_t bounce(struct mm_struct *mm, unsigned long addr,
 	return fatal_signal_pending(current) ? -EINTR : -EFAULT;
 }
 
-/* Bytes of pages that follow each other, from @offset into the first on. */
+/*
+ * Bytes of pages that follow each other, from @offset into the first on.  All memory
+ * has an address: copy_page_to_iter() would ask, page by page, whether this has.
+ */
 static size_t copy_pages(struct page **pages, size_t offset, size_t bytes,
 			 struct iov_iter *iter, bool write)
 {
 	size_t done, len, n;
+	void *at;
 
 	for (done = 0; done < bytes; done += n, offset = 0) {
 		len = min_t(size_t, bytes - done, PAGE_SIZE - offset);
-		n = write ? copy_page_from_iter(*pages++, offset, len, iter) :
-			    copy_page_to_iter(*pages++, offset, len, iter);
+		at = page_address(*pages++) + offset;
+		n = write ? _copy_from_iter(at, len, iter) :
+			    _copy_to_iter(at, len, iter);
 		if (unlikely(n < len))
 			return done + n;
 	}
