@@ -24,16 +24,16 @@ struct qemu_info_t;
 
 #define EXPORT	__attribute__((__visibility__("default")))
 
-typedef void (*on_tb)(plugin_id id, struct qemu_plugin_tb *tb);
-typedef void (*on_exec)(unsigned int cpu, void *arg);
-typedef void (*on_exit)(plugin_id id, void *arg);
+typedef void (*tb_fn)(plugin_id id, struct qemu_plugin_tb *tb);
+typedef void (*exec_fn)(unsigned int cpu, void *arg);
+typedef void (*exit_fn)(plugin_id id, void *arg);
 
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, on_tb cb);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, on_exec cb,
+void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, tb_fn cb);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, exec_fn cb,
 					  int flags, void *arg);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-					    on_exec cb, int flags, void *arg);
-void qemu_plugin_register_atexit_cb(plugin_id id, on_exit cb, void *arg);
+					    exec_fn cb, int flags, void *arg);
+void qemu_plugin_register_atexit_cb(plugin_id id, exit_fn cb, void *arg);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *
 qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
