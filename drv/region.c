@@ -423,7 +423,8 @@ static bool is_page(const void *entry)
 /*
  * Slots of a node, AT_ONCE of them, up to where one is no page or less than that are
  * left.  Returns how many.  That all are pages is one question where the addresses of
- * the kernel are known to have their highest bit set.
+ * the kernel are known to have their highest bit set; and their frames are computed
+ * ahead of the answer, so not where that looks into the pages.
  */
 static __always_inline unsigned long gather_many(void __rcu **slots,
 						 unsigned long *out,
@@ -433,6 +434,8 @@ static __always_inline unsigned long gather_many(void __rcu **slots,
 	unsigned long entry, all, any;
 
 	if (!IS_ENABLED(CONFIG_X86_64) && !IS_ENABLED(CONFIG_ARM64))
+		return 0;
+	if (frames && !IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP))
 		return 0;
 
 #define TAKE(_n) do {							\
