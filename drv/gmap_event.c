@@ -3,7 +3,6 @@
  * Event descriptors: what armed guest pages have to say, for programs.
  */
 #include <linux/anon_inodes.h>
-#include <linux/file.h>
 #include <linux/mmext.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
@@ -199,20 +198,20 @@ static const struct file_operations events_fops = {
 };
 
 /**
- * gmap_events_fd - make an event descriptor
+ * gmap_events_file - make the file of an event descriptor
  * @g: the space
  * @nr: events that it has room for
  *
- * Return: the descriptor; -ENOMEM, -EMFILE, -ENFILE.
+ * Return: the file; ERR_PTR: -ENOMEM, -ENFILE.
  */
-int gmap_events_fd(struct mmext_gmap *g, unsigned int nr)
+struct file *gmap_events_file(struct mmext_gmap *g, unsigned int nr)
 {
 	struct gmap_events *ev;
-	int fd;
+	struct file *file;
 
 	ev = kvzalloc(struct_size(ev, ring, nr), GFP_KERNEL_ACCOUNT);
 	if (!ev)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	init_waitqueue_head(&ev->wait);
 	mutex_init(&ev->reading);
 	spin_lock_init(&ev->lock);
@@ -224,9 +223,9 @@ int gmap_events_fd(struct mmext_gmap *g, unsigned int nr)
 	if (mmext_gmap_gone(g))
 		ev->gone = true;
 
-	fd = anon_inode_getfd("[mmext-gmap-events]", &events_fops, ev,
-			      O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	file = anon_inode_getfile("[mmext-gmap-events]", &events_fops, ev,
+				  O_RDONLY);
+	if (IS_ERR(file))
 		free_events(ev);
-	return fd;
+	return file;
 }

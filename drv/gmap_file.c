@@ -456,18 +456,13 @@ static int do_age(struct file *file, void *arg)
 	return err;
 }
 
-static int do_events(struct file *file, void *arg)
+static struct file *do_events(struct file *file, void *arg)
 {
 	struct mmext_gmap_events *e = arg;
-	int fd;
 
 	if (e->nr > EVENTS_MAX)
-		return -EINVAL;
-	fd = gmap_events_fd(file->private_data, e->nr ?: EVENTS_DEFAULT);
-	if (fd < 0)
-		return fd;
-	e->out_fd = fd;
-	return 0;
+		return ERR_PTR(-EINVAL);
+	return gmap_events_file(file->private_data, e->nr ?: EVENTS_DEFAULT);
 }
 
 static int do_stat(struct file *file, void *arg)
@@ -524,8 +519,7 @@ static const struct op ops[] = {
 		 MMEXT_DIRTY_START | MMEXT_DIRTY_STOP | MMEXT_DIRTY_GET |
 		 MMEXT_DIRTY_CLEAR | MMEXT_DIRTY_RUNS, false, 0, do_dirty),
 	IOCTL_OP(GMAP_AGE, mmext_gmap_age, marks, 0, false, 0, do_age),
-	IOCTL_OP(GMAP_EVENTS, mmext_gmap_events, out_fd, 0, false, 0,
-		 do_events),
+	IOCTL_FD_OP(GMAP_EVENTS, mmext_gmap_events, 0, do_events),
 	IOCTL_OP(GMAP_STAT, mmext_gmap_stat, out_flags, 0, false, 0, do_stat),
 };
 
@@ -675,33 +669,19 @@ static struct mmext_gmap *create(struct mmext_gmap_create *c)
 	return ERR_PTR(fatal_signal_pending(current) ? -EINTR : -ENOMEM);
 }
 
-int gmap_do_create(struct file *dev, void *arg)
+struct file *gmap_do_create(struct file *dev, void *arg)
 {
-	struct mmext_gmap_create *c = arg;
-	struct mmext_gmap *g;
+	struct mmext_gmap *g = create(arg);
 	struct file *file;
-	int fd;
 
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-
-	g = create(c);
-	if (IS_ERR(g)) {
-		put_unused_fd(fd);
-		return PTR_ERR(g);
-	}
-	file = anon_inode_getfile("[mmext-gmap]", &gmap_fops, g,
-				  O_RDWR | O_CLOEXEC);
-	if (IS_ERR(file)) {
+	if (IS_ERR(g))
+		return ERR_CAST(g);
+	file = anon_inode_getfile("[mmext-gmap]", &gmap_fops, g, O_RDWR);
+	if (IS_ERR(file))
 		mmext_gmap_free(g);
-		put_unused_fd(fd);
-		return PTR_ERR(file);
-	}
-	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
-	fd_install(fd, file);
-	c->out_fd = fd;
-	return 0;
+	else
+		file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+	return file;
 }
 
 /* Have the windows of a device show the space of a descriptor. */

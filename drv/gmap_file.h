@@ -5,7 +5,7 @@
 #ifndef _MMEXT_GMAP_FILE_H
 #define _MMEXT_GMAP_FILE_H
 
-#include <linux/errno.h>
+#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/mmext.h>
 
@@ -17,11 +17,11 @@ static inline bool gmap_windows_possible(void)
 }
 
 /* gmap_file.c */
-int gmap_do_create(struct file *file, void *arg);
+struct file *gmap_do_create(struct file *file, void *arg);
 int gmap_enable_fd(struct mmext_gmap_view *view, int fd);
 
 /* gmap_event.c */
-int gmap_events_fd(struct mmext_gmap *g, unsigned int nr);
+struct file *gmap_events_file(struct mmext_gmap *g, unsigned int nr);
 
 static inline void gmap_view_init(struct mmext_gmap_view *view)
 {
@@ -44,9 +44,9 @@ static inline bool gmap_windows_possible(void)
 	return false;
 }
 
-static inline int gmap_do_create(struct file *file, void *arg)
+static inline struct file *gmap_do_create(struct file *file, void *arg)
 {
-	return -EOPNOTSUPP;
+	return ERR_PTR(-EOPNOTSUPP);
 }
 
 static inline int gmap_enable_fd(struct mmext_gmap_view *view, int fd)

@@ -4,6 +4,7 @@
  * structure, checks size, tail and flags, and copies it back; a handler sees the copy.
  */
 #include <linux/capability.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -1062,8 +1063,8 @@ static const struct op ops[] = {
 	IOCTL_OP(IOMEM, mmext_iomem, reserved, 0, true, 0, do_iomem),
 	IOCTL_OP(ACCESS, mmext_access, buffer, MMEXT_ACCESS_WRITE, false, 0,
 		 do_access),
-	IOCTL_OP(GMAP_CREATE, mmext_gmap_create, out_fd,
-		 MMEXT_GMAP_CREATE_EXCLUSIVE, false, 0, gmap_do_create),
+	IOCTL_FD_OP(GMAP_CREATE, mmext_gmap_create, MMEXT_GMAP_CREATE_EXCLUSIVE,
+		    gmap_do_create),
 	IOCTL_OP(GMAP_ENABLE, mmext_gmap_enable, reserved, 0, false, SHAPES,
 		 do_enable),
 	IOCTL_OP(GMAP_DISABLE, mmext_gmap_disable, flags, 0, false, SHAPES,
@@ -1121,6 +1122,35 @@ long region_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return ioctl_dispatch(file, cmd, arg, &table, &args.head);
 }
 
+/* A descriptor is the program's when it has been told of it, and not before. */
+static int do_make(struct file *file, const struct op *op, void __user *uarg,
+		   struct ioctl_head *head, u32 size)
+{
+	int fd = get_unused_fd_flags(O_CLOEXEC);
+	struct file *made;
+	int err;
+
+	if (fd < 0)
+		return fd;
+
+	made = op->make(file, head);
+	err = PTR_ERR_OR_ZERO(made);
+	if (err)
+		goto put_fd;
+	*(s32 *)((void *)head + op->fd) = fd;
+	if (copy_to_user(uarg, head, size)) {
+		fput(made);
+		err = -EFAULT;
+		goto put_fd;
+	}
+	fd_install(fd, made);
+	return 0;
+
+put_fd:
+	put_unused_fd(fd);
+	return err;
+}
+
 /**
  * ioctl_dispatch - do an ioctl by a table
  * @file: of the call
@@ -1140,7 +1170,7 @@ long ioctl_dispatch(struct file *file, unsigned int cmd, unsigned long arg,
 	u32 size;
 	int err;
 
-	if (nr >= table->nr || !table->ops[nr].fn || table->ops[nr].cmd != cmd)
+	if (nr >= table->nr || !table->ops[nr].cmd || table->ops[nr].cmd != cmd)
 		return -ENOTTY;
 	op = &table->ops[nr];
 
@@ -1168,14 +1198,17 @@ long ioctl_dispatch(struct file *file, unsigned int cmd, unsigned long arg,
 	err = table->checked(file, op);
 	if (err)
 		return err;
-	/* before anything is done that nobody would be told of: a descriptor */
-	if (copy_to_user(uarg, head, min(size, op->size)))
+	size = min(size, op->size);
+	/* before anything is done that nobody would be told of */
+	if (copy_to_user(uarg, head, size))
 		return -EFAULT;
+	if (op->make)
+		return do_make(file, op, uarg, head, size);
 
 	err = op->fn(file, head);
 
 	/* also after an error: it says how far it came */
-	if (copy_to_user(uarg, head, min(size, op->size)))
+	if (copy_to_user(uarg, head, size))
 		return -EFAULT;
 	return err;
 }

@@ -22,6 +22,8 @@
  * @write: it needs a descriptor that is open for writing
  * @what: for the table's own use
  * @fn: does it; what it leaves in @arg goes back to the program
+ * @make: in place of @fn: makes the file of a descriptor
+ * @fd: where in its structure that is
  */
 struct op {
 	unsigned int cmd;
@@ -31,6 +33,8 @@ struct op {
 	bool write;
 	unsigned int what;
 	int (*fn)(struct file *file, void *arg);
+	struct file *(*make)(struct file *file, void *arg);
+	u32 fd;
 };
 
 #define IOCTL_OP(_name, _struct, _last, _flags, _write, _what, _fn)	\
@@ -42,6 +46,17 @@ struct op {
 		.write = _write,					\
 		.what = _what,						\
 		.fn = _fn,						\
+	}
+
+/* One whose answer is out_fd. */
+#define IOCTL_FD_OP(_name, _struct, _flags, _make)			\
+	[MMEXT_CMD_##_name] = {						\
+		.cmd = MMEXT_##_name,					\
+		.min = offsetofend(struct _struct, out_fd),		\
+		.size = sizeof(struct _struct),				\
+		.flags = _flags,					\
+		.make = _make,						\
+		.fd = offsetof(struct _struct, out_fd),			\
 	}
 
 /**
