@@ -569,8 +569,9 @@ static void *translate_on(void *arg)
 		if (gmap_translate_many(t->fd, addresses, 512))
 			t->wrong++;
 		for (i = 0; i < 512; i++) {
-			if (!addresses[i].length ||
-			    addresses[i].vmaddr == t->first + i * page_size ||
+			if (!addresses[i].length)
+				continue;
+			if (addresses[i].vmaddr == t->first + i * page_size ||
 			    addresses[i].vmaddr == t->second + i * page_size)
 				t->right++;
 			else

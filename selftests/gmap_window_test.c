@@ -500,7 +500,8 @@ TEST_F_TIMEOUT(window, fork_and_stores_that_break_cow, 120)
 			WORD(HOST(n + 2)) = 1;
 			_exit(0);
 		}
-		/* one through the window, one by the parent itself */
+		/* one through the window, which shows it by now, one by the parent itself */
+		ASSERT_EQ(400000 + i, WORD(WINDOW(n)));
 		WORD(WINDOW(n)) = 410000 + i;
 		WORD(HOST(n + 1)) = 510000 + i;
 		ASSERT_EQ(410000 + i, WORD(HOST(n))) TH_LOG("round %d", i);
