@@ -8,6 +8,7 @@
 
 #ifdef CONFIG_MMU_NOTIFIER
 #include "../mm_ext/gmap.h"
+#include "../mm_ext/pgtable.h"
 
 #define SHIFT		16
 #define SEGMENT		BIT(SHIFT)
@@ -337,6 +338,104 @@ FX_CASE(without_memory_a_fault_leaves_no_record)
 	tear_down(f, &c);
 }
 
+#ifdef CONFIG_PER_VMA_LOCK
+/*
+ * What the core does of a fault in a window under the lock of its VMA, and with the
+ * mmap lock taken by somebody else.
+ */
+static vm_fault_t fault_beside_writer(struct fx *f, struct case_data *c,
+				      unsigned long addr, bool writer)
+{
+	struct kunit *test = f->test;
+	struct vm_area_struct *vma = lock_vma_under_rcu(f->mm, addr);
+	struct vm_fault vmf = {
+		.vma = vma,
+		.address = addr,
+		.real_address = addr,
+		.pgoff = (addr - c->window) >> PAGE_SHIFT,
+		.flags = FAULT_FLAG_DEFAULT | FAULT_FLAG_USER |
+			 FAULT_FLAG_VMA_LOCK,
+	};
+	vm_fault_t ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, vma);
+	vmf.pmd = mmext_find_pmd(f->mm, addr);
+	if (writer)
+		KUNIT_EXPECT_TRUE(test, mmap_write_trylock(f->mm));
+	ret = vma->vm_ops->fault(&vmf);
+	if (writer)
+		mmap_write_unlock(f->mm);
+	if (!(ret & VM_FAULT_RETRY))
+		vma_end_read(vma);
+	/* who changes mappings waits for nobody */
+	mmap_write_lock(f->mm);
+	vma = vma_lookup(f->mm, addr);
+	vma_start_write(vma);
+	mmap_write_unlock(f->mm);
+	return ret;
+}
+
+static vm_fault_t fault_under_vma_lock(struct fx *f, struct case_data *c,
+				       unsigned long addr)
+{
+	return fault_beside_writer(f, c, addr, false);
+}
+
+FX_CASE(under_the_vma_s_lock_it_maps_what_is_there)
+{
+	struct case_data c;
+	unsigned long addr;
+
+	if (!set_up(f, &c))
+		return;
+	KUNIT_ASSERT_EQ(test, fx_put(c.parent, 1), 0);
+	KUNIT_ASSERT_EQ(test, fx_put(c.parent + 20 * PAGE_SIZE, 2), 0);
+	/* no record yet, and no table */
+	KUNIT_EXPECT_EQ(test, fault_under_vma_lock(f, &c, c.window),
+			(vm_fault_t)VM_FAULT_RETRY);
+	KUNIT_EXPECT_EQ(test, entries(f, &c), 0UL);
+	KUNIT_ASSERT_EQ(test, fx_put(c.window, 1), 0);
+
+	addr = c.window + 20 * PAGE_SIZE;
+	FX_EXPECT_NONE(f, addr, 1);
+	KUNIT_EXPECT_EQ(test, fault_under_vma_lock(f, &c, addr),
+			(vm_fault_t)VM_FAULT_NOPAGE);
+	KUNIT_EXPECT_EQ(test, frame_of(fx_entry(f, addr)),
+			frame_of(fx_entry(f, c.parent + 20 * PAGE_SIZE)));
+	KUNIT_EXPECT_EQ(test, entries(f, &c), 2UL);
+	tear_down(f, &c);
+}
+
+FX_CASE(under_the_vma_s_lock_nobody_is_waited_for)
+{
+	struct case_data c;
+	unsigned long addr;
+
+	if (!set_up(f, &c))
+		return;
+	KUNIT_ASSERT_EQ(test, fx_put(c.parent, 1), 0);
+	KUNIT_ASSERT_EQ(test, fx_put(c.parent + 20 * PAGE_SIZE, 1), 0);
+	KUNIT_ASSERT_EQ(test, fx_put(c.window, 1), 0);
+	addr = c.window + 20 * PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, fault_beside_writer(f, &c, addr, true),
+			(vm_fault_t)VM_FAULT_RETRY);
+	FX_EXPECT_NONE(f, addr, 1);
+	/* the parent has no page, or no memory, or has gone */
+	addr = c.window + 40 * PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, fault_under_vma_lock(f, &c, addr),
+			(vm_fault_t)VM_FAULT_RETRY);
+	KUNIT_ASSERT_EQ(test, vm_munmap(c.parent + 40 * PAGE_SIZE, PAGE_SIZE),
+			0);
+	KUNIT_EXPECT_EQ(test, fault_under_vma_lock(f, &c, addr),
+			(vm_fault_t)VM_FAULT_RETRY);
+	FX_EXPECT_NONE(f, addr, 1);
+	mmext_gmap_remove(c.g);
+	KUNIT_EXPECT_EQ(test, fault_under_vma_lock(f, &c, c.window),
+			(vm_fault_t)VM_FAULT_SIGBUS);
+	tear_down(f, &c);
+}
+#endif /* CONFIG_PER_VMA_LOCK */
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(a_load_makes_a_clean_read_only_entry),
 	KUNIT_CASE(a_load_takes_along_what_the_parent_has),
@@ -349,6 +448,10 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_view_shows_what_is_enabled),
 	KUNIT_CASE(a_removed_space_shows_nothing),
 	KUNIT_CASE(without_memory_a_fault_leaves_no_record),
+#ifdef CONFIG_PER_VMA_LOCK
+	KUNIT_CASE(under_the_vma_s_lock_it_maps_what_is_there),
+	KUNIT_CASE(under_the_vma_s_lock_nobody_is_waited_for),
+#endif
 	{}
 };
 #else

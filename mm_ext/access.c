@@ -41,9 +41,8 @@ static long pin_pages(struct mm_struct *mm, unsigned long addr, size_t len,
 		return -EINTR;
 
 	/* one VMA at a time: below a stack GUP complains, in the log */
-	vma = find_vma(mm, addr);
-	if (vma && vma->vm_start <= addr &&
-	    !(vma->vm_flags & (VM_IO | VM_PFNMAP))) {
+	vma = vma_lookup(mm, addr);
+	if (vma && !(vma->vm_flags & (VM_IO | VM_PFNMAP))) {
 		nr = min3(pages_of(addr, len), BATCH_PAGES,
 			  (vma->vm_end - first) >> PAGE_SHIFT);
 		nr = compat_pin_user_pages_remote(mm, first, nr,
@@ -127,8 +126,8 @@ static int access_special(struct mm_struct *mm, unsigned long addr, void *buf,
 		return -EINTR;
 	do {
 		ret = -EFAULT;
-		vma = find_vma(mm, addr);
-		if (!vma || vma->vm_start > addr)
+		vma = vma_lookup(mm, addr);
+		if (!vma)
 			break;
 		if (gup_flags & MMEXT_FOLL_NO_WINDOW && gmap_is_window(vma))
 			break;

@@ -261,8 +261,23 @@ static inline pud_t *compat_pud_offset(p4d_t *p4d, unsigned long addr)
  */
 #ifdef MMEXT_HAVE_VMA_LOCK_FAULTS
 #define COMPAT_MAP_PAGES(_fn)	.map_pages = _fn,
+#define compat_under_vma_lock(vmf)	((vmf)->flags & FAULT_FLAG_VMA_LOCK)
+#define compat_vma_end_read(vma)	vma_end_read(vma)
 #else
 #define COMPAT_MAP_PAGES(_fn)
+#define compat_under_vma_lock(vmf)	false
+#define compat_vma_end_read(vma)	do { } while (0)
+#endif
+
+/* from 5.14 on; on 6.1 and later it is the shorter search */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 14, 0)
+static inline struct vm_area_struct *vma_lookup(struct mm_struct *mm,
+						unsigned long addr)
+{
+	struct vm_area_struct *vma = find_vma(mm, addr);
+
+	return vma && vma->vm_start <= addr ? vma : NULL;
+}
 #endif
 
 /*

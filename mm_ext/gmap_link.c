@@ -201,8 +201,8 @@ int gmap_resolve(struct mm_struct *mm, unsigned long vmaddr,
 	long nr;
 
 	/* GUP complains below a stack; and a window is nobody's memory */
-	vma = find_vma(mm, vmaddr);
-	if (!vma || vma->vm_start > vmaddr || gmap_is_window(vma))
+	vma = vma_lookup(mm, vmaddr);
+	if (!vma || gmap_is_window(vma))
 		return -EFAULT;
 	if (write && !(vma->vm_flags & VM_WRITE))
 		return vma->vm_flags & VM_READ ? -EACCES : -EFAULT;

@@ -577,23 +577,36 @@ static bool may_add_record(struct gmap_mm *gm, unsigned long addr)
 	       !gmap_busy_overlaps(&gm->busy, addr, addr + (PMD_SIZE - 1));
 }
 
+/* Into a table that there is a record of; -ENOENT: there is none. */
+static int insert_known(struct shown *s)
+{
+	struct mmext_gmap *g = s->g;
+	struct gmap_record *r;
+	int err = -ENOENT;
+
+	mmext_gmap_lock(g);
+	r = find_record(g, s->gm, s->view, s->addr, s->gaddr);
+	if (r) {
+		g->stats.faults++;
+		err = still_true(s) ? commit(s, r) : -EAGAIN;
+	}
+	mmext_gmap_unlock(g);
+	return err;
+}
+
 static int insert(struct shown *s)
 {
 	struct mmext_gmap *g = s->g;
 	struct gmap_mm *gm = s->gm;
 	struct gmap_record *r;
-	int err = -EAGAIN;
+	int err;
 
-	mmext_gmap_lock(g);
-	g->stats.faults++;
-	r = find_record(g, gm, s->view, s->addr, s->gaddr);
-	if (r && still_true(s))
-		err = commit(s, r);
-	mmext_gmap_unlock(g);
-	if (r)
+	err = insert_known(s);
+	if (err != -ENOENT)
 		return err;
 
 	/* the first entry of a table */
+	err = -EAGAIN;
 	if (!gmap_mm_settle(gm, &gm->lock, &gm->unsettled, &gm->settled))
 		return -EINTR;
 	r = alloc_record(g, gm, s->view, s->addr, s->gaddr);
@@ -602,6 +615,7 @@ static int insert(struct shown *s)
 
 	spin_lock(&gm->lock);
 	mmext_gmap_lock(g);
+	g->stats.faults++;
 	if (!find_record(g, gm, s->view, s->addr, s->gaddr) &&
 	    still_true(s) && may_add_record(gm, r->addr)) {
 		add_record(r);
@@ -653,8 +667,8 @@ static bool look_around(struct shown *s)
 	unsigned int i;
 	pte_t pte;
 
-	pvma = find_vma(s->g->mm, vmaddr);
-	if (!pvma || pvma->vm_start > vmaddr || !is_plain(pvma, s->write))
+	pvma = vma_lookup(s->g->mm, vmaddr);
+	if (!pvma || !is_plain(pvma, s->write))
 		return false;
 
 	size = s->write && gmap_dirty_clean(s->g, s->gaddr) ?
@@ -782,18 +796,26 @@ static vm_fault_t fault_other(struct shown *s, unsigned int fault_flags,
 	return vmf_code(err);
 }
 
+/* From here on insert() notices that it is so no more. */
+static int translate(struct shown *s)
+{
+	int err = gmap_read_begin(s->g, &s->seq);
+
+	if (err)
+		return err;
+	s->vmaddr = __mmext_gmap_translate(s->g, s->gaddr);
+	return IS_ERR_VALUE(s->vmaddr) ? -EFAULT : 0;
+}
+
 /* With the parent's mmap lock held.  @retry: to be tried without the window's. */
 static vm_fault_t fault_locked(struct shown *s, bool same, bool *retry)
 {
 	unsigned int fault_flags = s->write ? FAULT_FLAG_WRITE : 0;
 	int err;
 
-	err = gmap_read_begin(s->g, &s->seq);
+	err = translate(s);
 	if (err)
 		return vmf_code(err);
-	s->vmaddr = __mmext_gmap_translate(s->g, s->gaddr);
-	if (IS_ERR_VALUE(s->vmaddr))
-		return VM_FAULT_SIGBUS;
 
 	if (look_around(s))
 		return vmf_code(insert(s));
@@ -828,6 +850,49 @@ static vm_fault_t fault_in_space(struct shown *s)
 	/* the last one would wait, with the window's lock, for all of exit_mmap() */
 	mmput_async(parent);
 	return ret;
+}
+
+/* Without waiting for anybody; -ENOENT: not without the mmap lock. */
+static int fault_at_once(struct shown *s)
+{
+	struct mmext_gmap *g = s->g;
+	int err = -ENOENT;
+
+	/* an invalidation that is in no table is waited for */
+	if (READ_ONCE(g->unsettled) != READ_ONCE(g->settled) ||
+	    !mmap_read_trylock(g->mm))
+		return err;
+	if (!translate(s) && look_around(s))
+		err = insert_known(s);
+	mmap_read_unlock(g->mm);
+	return err;
+}
+
+/*
+ * With no lock but the VMA's: if the parent's page is there, and so is our table, its
+ * mmap lock is tried.  All else is for the fault that then comes with the mmap lock.
+ */
+static vm_fault_t fault_under_vma_lock(struct shown *s)
+{
+	struct vm_area_struct *vma = s->vmf->vma;
+	struct mm_struct *parent = s->g->mm;
+	struct file *file;
+	int err = -ENOENT;
+
+	if (vma->vm_mm == parent) {
+		err = fault_at_once(s);
+	} else if (mmget_not_zero(parent)) {
+		err = fault_at_once(s);
+		mmput_async(parent);
+	}
+	if (err != -ENOENT)
+		return vmf_code(err);
+
+	/* the VMA may go, and the module with it */
+	file = get_file(vma->vm_file);
+	compat_vma_end_read(vma);
+	fput(file);
+	return VM_FAULT_RETRY;
 }
 
 /* The space that a view shows, which then stays; NULL if there is none. */
@@ -877,9 +942,17 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 
 	ret = VM_FAULT_SIGBUS;
 	if (s.gm && !gmap_gone(s.g))
-		ret = fault_in_space(&s);
+		ret = compat_under_vma_lock(vmf) ? fault_under_vma_lock(&s) :
+						   fault_in_space(&s);
 	put_view_space(view, s.g);
 	return ret;
+}
+
+/* Only for who asks whether there is one: fault() maps what is around. */
+static vm_fault_t __maybe_unused window_map_pages(struct vm_fault *vmf,
+						  pgoff_t first, pgoff_t last)
+{
+	return 0;
 }
 
 /* finish_mkwrite_fault() follows, unless there is a code that it knows. */
@@ -1014,8 +1087,8 @@ static void window_close(struct vm_area_struct *vma)
 static const struct vm_operations_struct window_vm_ops = {
 	.open = window_open,
 	.close = window_close,
-	/* no map_pages(): then fault() has the mmap lock, and not the VMA's */
 	.fault = window_fault,
+	COMPAT_MAP_PAGES(window_map_pages)
 	.pfn_mkwrite = window_mkwrite,
 	.access = window_access,
 };
