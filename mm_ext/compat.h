@@ -141,6 +141,15 @@ static inline long compat_pin_user_pages_remote(struct mm_struct *mm,
 #define compat_zap_any(vma, addr, size)	compat_zap_mixedmap(vma, addr, size)
 #endif
 
+/* Does the entry let a plain store through?  A shadow stack's is writable, too. */
+#ifdef CONFIG_X86
+#define compat_pte_store(pte)	(pte_flags(pte) & _PAGE_RW)
+#elif defined(CONFIG_ARCH_HAS_USER_SHADOW_STACK)
+#define compat_pte_store(pte)	((void)(pte), false)
+#else
+#define compat_pte_store(pte)	pte_write(pte)
+#endif
+
 /* 6.6 has shadow stacks, 6.10 sealed mappings */
 #ifndef VM_SHADOW_STACK
 #define VM_SHADOW_STACK	VM_NONE

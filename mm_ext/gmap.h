@@ -347,6 +347,9 @@ void gmap_window_drop_all(struct mmext_gmap *g);
 /* Guest pages that a part of the dirty log is of. */
 #define GMAP_BLOCK_PAGES	MMEXT_GMAP_BLOCK_PAGES
 
+struct gmap_block *gmap_block(struct mmext_gmap *g, unsigned long gaddr);
+void gmap_block_mark(struct gmap_block *b, unsigned long gaddr);
+bool gmap_block_clean(const struct gmap_block *b, unsigned long gaddr);
 void gmap_dirty_mark(struct mmext_gmap *g, unsigned long gaddr);
 bool gmap_dirty_clean(struct mmext_gmap *g, unsigned long gaddr);
 void gmap_young_mark(struct mmext_gmap *g, unsigned long gaddr);

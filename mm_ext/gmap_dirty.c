@@ -37,6 +37,12 @@ static struct gmap_block *find_block(struct mmext_gmap *g, unsigned long page)
 	return xa_load(&g->blocks, page / GMAP_BLOCK_PAGES);
 }
 
+/* What is said of a guest page; NULL: nothing yet.  Stays with the space. */
+struct gmap_block *gmap_block(struct mmext_gmap *g, unsigned long gaddr)
+{
+	return find_block(g, gaddr >> PAGE_SHIFT);
+}
+
 static unsigned long pages_in_block(unsigned long first, unsigned long nr)
 {
 	return min(nr, GMAP_BLOCK_PAGES - first % GMAP_BLOCK_PAGES);
@@ -69,6 +75,15 @@ int gmap_block_prepare(struct mmext_gmap *g, unsigned long gfirst,
 	return err ?: add_block(g, glast >> PAGE_SHIFT);
 }
 
+/* The same as gmap_dirty_mark(), of a page's block. */
+void gmap_block_mark(struct gmap_block *b, unsigned long gaddr)
+{
+	unsigned long bit = (gaddr >> PAGE_SHIFT) % GMAP_BLOCK_PAGES;
+
+	if (b && test_bit(bit, b->tracked))
+		__set_bit(bit, b->marks);
+}
+
 /**
  * gmap_dirty_mark - a guest page can be stored to from here on
  * @g: the space
@@ -78,11 +93,7 @@ int gmap_block_prepare(struct mmext_gmap *g, unsigned long gfirst,
  */
 void gmap_dirty_mark(struct mmext_gmap *g, unsigned long gaddr)
 {
-	unsigned long page = gaddr >> PAGE_SHIFT;
-	struct gmap_block *b = find_block(g, page);
-
-	if (b && test_bit(page % GMAP_BLOCK_PAGES, b->tracked))
-		__set_bit(page % GMAP_BLOCK_PAGES, b->marks);
+	gmap_block_mark(gmap_block(g, gaddr), gaddr);
 }
 
 /* An entry that was accessed goes.  Context: space->lock. */
@@ -291,6 +302,14 @@ void mmext_gmap_dirty_restore(struct mmext_gmap *gmap, unsigned long first,
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_dirty_restore);
 
+/* The same as gmap_dirty_clean(), of a page's block. */
+bool gmap_block_clean(const struct gmap_block *b, unsigned long gaddr)
+{
+	unsigned long bit = (gaddr >> PAGE_SHIFT) % GMAP_BLOCK_PAGES;
+
+	return b && test_bit(bit, b->tracked) && !test_bit(bit, b->marks);
+}
+
 /**
  * gmap_dirty_clean - is a page tracked, and not marked
  * @g: the space
@@ -302,10 +321,7 @@ EXPORT_SYMBOL_GPL(mmext_gmap_dirty_restore);
  */
 bool gmap_dirty_clean(struct mmext_gmap *g, unsigned long gaddr)
 {
-	unsigned long page = gaddr >> PAGE_SHIFT, bit = page % GMAP_BLOCK_PAGES;
-	struct gmap_block *b = find_block(g, page);
-
-	return b && test_bit(bit, b->tracked) && !test_bit(bit, b->marks);
+	return gmap_block_clean(gmap_block(g, gaddr), gaddr);
 }
 EXPORT_SYMBOL_MMEXT_TEST(gmap_dirty_clean);
 

@@ -207,7 +207,9 @@ int gmap_read_begin(struct mmext_gmap *g, unsigned long *seq)
 {
 	if (gmap_gone(g))
 		return -ESRCH;
-	if (!gmap_mm_settle(g->gm, &g->lock, &g->unsettled, &g->settled))
+	/* as gmap_mm_settle() does it, which is then not called */
+	if (unlikely(smp_load_acquire(&g->unsettled) != READ_ONCE(g->settled)) &&
+	    !gmap_mm_settle(g->gm, &g->lock, &g->unsettled, &g->settled))
 		return -EINTR;
 	*seq = current_seq(g);
 	/* seq before what is looked up */

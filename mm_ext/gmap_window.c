@@ -440,6 +440,8 @@ static struct gmap_record *alloc_record(struct mmext_gmap *g,
  * @vmaddr: what it translates to
  * @seq: from before it was translated
  * @write: for a store
+ * @again: an entry shows it already; it was looked at by look_again()
+ * @block: what is said of the page, if @again
  * @first: user address of the first page that there is something for
  * @nr: pages
  * @pfns: their frames, or MMEXT_NO_PFN
@@ -454,6 +456,8 @@ struct shown {
 	unsigned long vmaddr;
 	unsigned long seq;
 	bool write;
+	bool again;
+	struct gmap_block *block;
 	unsigned long first;
 	unsigned int nr;
 	unsigned long pfns[AROUND_PAGES];
@@ -541,6 +545,28 @@ static int set_entries(struct shown *s, struct gmap_record *r)
 	return 0;
 }
 
+/* After look_again(); if the entry has gone meanwhile, the store comes again. */
+static int make_writable(struct shown *s)
+{
+	struct vm_area_struct *vma = s->vmf->vma;
+	struct mmext_walk w;
+	bool relax;
+	pte_t old;
+
+	if (!mmext_tlb_native() ||
+	    mmext_walk_lock_alloc(vma, s->vmf, s->addr, &w))
+		return -EAGAIN;
+	old = READ_ONCE(*w.pte);
+	relax = mmext_pte_ours(old) && !pte_write(old) &&
+		pte_pfn(old) == s->pfns[0];
+	if (relax)
+		mmext_pte_relax(vma, s->addr, w.pte);
+	mmext_walk_unlock(&w);
+	if (relax)
+		mmext_tlb_relaxed(vma->vm_mm, s->addr, s->addr + PAGE_SIZE);
+	return 0;
+}
+
 /*
  * Look-up and insert are one step.  Returns -EAGAIN if something came between, and
  * the access is to be tried again.
@@ -549,6 +575,13 @@ static int commit(struct shown *s, struct gmap_record *r)
 {
 	struct mmext_gmap *g = s->g;
 	int err;
+
+	if (s->again) {
+		/* what has an entry is linked */
+		gmap_fire_access(g, s->gaddr, true);
+		gmap_block_mark(s->block, s->gaddr);
+		return make_writable(s);
+	}
 
 	err = gmap_link_word(g, gmap_entry(g, s->gaddr), s->vmaddr);
 	if (err)
@@ -641,13 +674,34 @@ static bool is_plain(struct vm_area_struct *vma, bool write)
 	return vma_is_anonymous(vma) || vma->vm_ops->map_pages;
 }
 
-static bool is_usable(pte_t pte, bool write)
+static __always_inline bool is_usable(pte_t pte, bool write)
 {
 	if (!pte_present(pte) || pte_special(pte) || pte_protnone(pte) ||
 	    is_zero_pfn(pte_pfn(pte)))
 		return false;
 	/* dirty: the page will be by what the kernel does with the entry */
 	return !write || (pte_write(pte) && pte_dirty(pte));
+}
+
+/*
+ * What was in a window, readable, was plain; and is it still, or its entry would be gone.
+ * So all that there is to see is whether the parent can store there by now.
+ */
+static bool look_again(struct shown *s)
+{
+	struct mmext_walk w;
+	pte_t pte;
+
+	if (!mmext_walk_lock(s->g->mm, s->vmaddr, s->vmaddr + PAGE_SIZE, &w))
+		return false;
+	pte = READ_ONCE(*w.pte);
+	mmext_walk_unlock(&w);
+
+	s->first = s->addr;
+	s->nr = 1;
+	s->pfns[0] = pte_pfn(pte);
+	return is_usable(pte, true) && compat_pte_store(pte) &&
+	       pte_pfn(pte) == pte_pfn(s->vmf->orig_pte);
 }
 
 /*
@@ -663,16 +717,21 @@ static bool look_around(struct shown *s)
 	struct vm_area_struct *vma = s->vmf->vma, *pvma;
 	unsigned long vmaddr = s->vmaddr, size, addr, low, high;
 	struct mmext_walk w;
-	bool found;
+	bool found, one;
 	unsigned int i;
 	pte_t pte;
+
+	s->block = s->write ? gmap_block(s->g, s->gaddr) : NULL;
+	one = gmap_block_clean(s->block, s->gaddr);
+	s->again = s->again && one && look_again(s);
+	if (s->again)
+		return true;
 
 	pvma = vma_lookup(s->g->mm, vmaddr);
 	if (!pvma || !is_plain(pvma, s->write))
 		return false;
 
-	size = s->write && gmap_dirty_clean(s->g, s->gaddr) ?
-	       PAGE_SIZE : AROUND_PAGES * PAGE_SIZE;
+	size = one ? PAGE_SIZE : AROUND_PAGES * PAGE_SIZE;
 	/* of both, the aligned block: it is in one table */
 	low = min3(s->addr & (size - 1), s->addr - vma->vm_start,
 		   min3(vmaddr & (size - 1), vmaddr - pvma->vm_start,
@@ -898,12 +957,15 @@ static vm_fault_t fault_under_vma_lock(struct shown *s)
 /* The space that a view shows, which then stays; NULL if there is none. */
 static struct mmext_gmap *view_space(struct mmext_gmap_view *view)
 {
-	struct mmext_gmap *g;
+	struct mmext_gmap *g = container_of(view, struct mmext_gmap, self);
+
+	/* a space's own view is its file's, which a VMA keeps */
+	if (rcu_access_pointer(view->current_gmap) == g)
+		return g;
 
 	rcu_read_lock();
 	g = rcu_dereference(view->current_gmap);
-	/* a space's own view is its file's, which a VMA keeps */
-	if (g && view != &g->self && !kref_get_unless_zero(&g->ref))
+	if (g && !kref_get_unless_zero(&g->ref))
 		g = NULL;
 	rcu_read_unlock();
 	return g;
@@ -915,7 +977,7 @@ static void put_view_space(struct mmext_gmap_view *view, struct mmext_gmap *g)
 		mmext_gmap_put(g);
 }
 
-static vm_fault_t window_fault(struct vm_fault *vmf)
+static vm_fault_t show_page(struct vm_fault *vmf, bool again)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct mm_struct *mm = vma->vm_mm;
@@ -938,6 +1000,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	s.addr = vmf->address & PAGE_MASK;
 	s.gaddr = vmf->pgoff << PAGE_SHIFT;
 	s.write = vmf->flags & FAULT_FLAG_WRITE;
+	s.again = again;
 	s.gm = mm == s.g->mm ? s.g->gm : gmap_window_mm(mm);
 
 	ret = VM_FAULT_SIGBUS;
@@ -946,6 +1009,11 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 						   fault_in_space(&s);
 	put_view_space(view, s.g);
 	return ret;
+}
+
+static vm_fault_t window_fault(struct vm_fault *vmf)
+{
+	return show_page(vmf, false);
 }
 
 /* Only for who asks whether there is one: fault() maps what is around. */
@@ -958,7 +1026,7 @@ static vm_fault_t __maybe_unused window_map_pages(struct vm_fault *vmf,
 /* finish_mkwrite_fault() follows, unless there is a code that it knows. */
 static vm_fault_t window_mkwrite(struct vm_fault *vmf)
 {
-	vm_fault_t ret = window_fault(vmf);
+	vm_fault_t ret = show_page(vmf, true);
 
 	return ret & VM_FAULT_RETRY ? ret | VM_FAULT_NOPAGE : ret;
 }

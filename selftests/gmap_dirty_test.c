@@ -236,6 +236,24 @@ TEST_F(log, store_beside_tracked_pages_leaves_them_clean)
 	EXPECT_EQ(32, GET());
 }
 
+/* What is shown already, and watched, is stored to only where the parent may. */
+TEST_F(log, store_over_a_read_only_parent_is_sigsegv)
+{
+	NEED();
+	ASSERT_EQ(0, START(0, PAGES));
+	ASSERT_EQ(0, mprotect(HOST(3), page_size, PROT_READ));
+	EXPECT_EQ(4, peek(WINDOW(3)));
+	EXPECT_EQ(-SIGSEGV, poke(WINDOW(3), 1));
+	EXPECT_EQ(4, peek(WINDOW(3)));
+	ASSERT_EQ(0, mprotect(HOST(3), page_size, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(4, peek(WINDOW(3)));
+	CLEAR();
+	EXPECT_EQ(0, poke(WINDOW(3), 1));
+	EXPECT_EQ(1, *HOST(3));
+	EXPECT_EQ(1, GET());
+	EXPECT_TRUE(MARKED(3));
+}
+
 /* It is the guest page that is marked, and not what is mapped there. */
 TEST_F(log, is_of_the_guest_page)
 {

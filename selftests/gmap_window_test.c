@@ -481,6 +481,10 @@ TEST_F_TIMEOUT(window, fork_and_stores_that_break_cow, 120)
 	CHECK_BEGIN();
 	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		n = i * 37 % (PAGES - 4);
+		/* watched, a store to what is shown goes another way */
+		ASSERT_EQ(0, gmap_dirty(self->fd, GUEST, LENGTH,
+					i % 2 ? MMEXT_DIRTY_STOP :
+						MMEXT_DIRTY_START, NULL));
 		store(&told[0], 0);
 		WORD(HOST(n)) = 400000 + i;
 		WORD(HOST(n + 1)) = 500000 + i;
