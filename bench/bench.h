@@ -110,10 +110,18 @@ extern const struct row gmap_rows[];
 bool minor_open(struct run *r);
 
 void scale(size_t size);
+void memory(size_t size);
+
+/* gmap.c: room for a mapping; guest spaces */
+char *reserve(size_t size);
+int space_open(unsigned long bytes, unsigned int shift);
+void space_map(int space, char *parent, size_t size);
+int space_of_segments(size_t nr, char *parent);
 
 /* Says what failed, with errno, and ends the program. */
 void die(const char *what) __attribute__((__noreturn__));
 
+int object_open(enum object object, size_t size);
 int object_fd(enum object object, size_t size);
 char *object_map(enum object object, size_t size, bool part);
 bool object_exists(enum object object);

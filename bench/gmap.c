@@ -27,7 +27,7 @@ static struct {
 } guest = { .space = -1, .kernel = -1 };
 
 /* Addresses that nothing is at, and that begin with a page table. */
-static char *reserve(size_t size)
+char *reserve(size_t size)
 {
 	size_t more = 2 * MIB;
 	char *addr = mmap(NULL, size + more, PROT_NONE,
@@ -47,7 +47,7 @@ static void *zeroed(size_t nr, size_t size)
 	return p;
 }
 
-static int open_space(unsigned long bytes, unsigned int shift)
+int space_open(unsigned long bytes, unsigned int shift)
 {
 	struct mmext_gmap_create c = {
 		.size = sizeof(c),
@@ -95,7 +95,8 @@ static struct mmext_gmap_piece *scattered(size_t nr, const char *parent,
 	return pieces;
 }
 
-static void map_batch(const struct mmext_gmap_piece *pieces, size_t nr)
+static void map_batch(int space, const struct mmext_gmap_piece *pieces,
+		      size_t nr)
 {
 	struct mmext_gmap_map_batch b = {
 		.size = sizeof(b),
@@ -104,14 +105,24 @@ static void map_batch(const struct mmext_gmap_piece *pieces, size_t nr)
 	};
 
 	while (b.nr) {
-		if (ioctl(guest.space, MMEXT_GMAP_MAP_BATCH, &b))
+		if (ioctl(space, MMEXT_GMAP_MAP_BATCH, &b))
 			die("GMAP_MAP_BATCH");
 	}
 }
 
+int space_of_segments(size_t nr, char *parent)
+{
+	struct mmext_gmap_piece *pieces = scattered(nr, parent, PAGE);
+	int space = space_open(nr * PAGE, 12);
+
+	map_batch(space, pieces, nr);
+	free(pieces);
+	return space;
+}
+
 static bool pieces_begin(struct run *r __unused)
 {
-	guest.space = open_space(PIECES * PAGE, 12);
+	guest.space = space_open(PIECES * PAGE, 12);
 	guest.size = PIECES * PAGE;
 	guest.parent = reserve(guest.size);
 	guest.array = scattered(PIECES, guest.parent, PAGE);
@@ -120,7 +131,7 @@ static bool pieces_begin(struct run *r __unused)
 
 static void pieces_map(struct run *r __unused)
 {
-	map_batch(guest.array, PIECES);
+	map_batch(guest.space, guest.array, PIECES);
 }
 
 static void pieces_end(struct run *r)
@@ -155,14 +166,9 @@ static void aliases_map(struct run *r __unused)
 
 static bool many_segments(struct run *r __unused)
 {
-	struct mmext_gmap_piece *pieces;
-
-	guest.space = open_space(SEGMENTS * PAGE, 12);
 	guest.size = SEGMENTS * PAGE;
 	guest.parent = reserve(guest.size);
-	pieces = scattered(SEGMENTS, guest.parent, PAGE);
-	map_batch(pieces, SEGMENTS);
-	free(pieces);
+	guest.space = space_of_segments(SEGMENTS, guest.parent);
 	return true;
 }
 
@@ -245,20 +251,26 @@ static void discard_unrelated(struct run *r)
 
 /* Windows */
 
-static bool window_of(struct run *r)
+void space_map(int space, char *parent, size_t size)
 {
 	struct mmext_gmap_map m = {
 		.size = sizeof(m),
-		.from = (uintptr_t)r->addr,
-		.length = r->size,
+		.from = (uintptr_t)parent,
+		.length = size,
 	};
+
+	if (ioctl(space, MMEXT_GMAP_MAP, &m))
+		die("GMAP_MAP");
+}
+
+static bool window_of(struct run *r)
+{
 	char *p;
 
 	for (p = r->addr; p < r->addr + r->size; p += PAGE)
 		store(p, 1);
-	guest.space = open_space(r->size, 20);
-	if (ioctl(guest.space, MMEXT_GMAP_MAP, &m))
-		die("GMAP_MAP");
+	guest.space = space_open(r->size, 20);
+	space_map(guest.space, r->addr, r->size);
 	guest.size = r->size;
 	guest.window = mmap(reserve(r->size), r->size, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_FIXED, guest.space, 0);

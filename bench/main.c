@@ -81,7 +81,7 @@ static int open_memfd(size_t size)
 	return fd;
 }
 
-static int open_object(enum object object, size_t size)
+int object_open(enum object object, size_t size)
 {
 	switch (object) {
 	case ENGINE:
@@ -107,7 +107,7 @@ int object_fd(enum object object, size_t size)
 
 	if (fds[object])
 		close(fds[object]);
-	fds[object] = open_object(object, size);
+	fds[object] = object_open(object, size);
 	sizes_of[object] = size;
 	if (fds[object] < 0)
 		die("object");
@@ -286,22 +286,23 @@ static size_t bytes(const char *s)
 
 static void usage(void)
 {
-	fputs("mmext-bench [-r ROUNDS] [-m MEASURE [-s SUBJECT]] [-p] [-l | -t]\n"
+	fputs("mmext-bench [-r ROUNDS] [-m MEASURE [-s SUBJECT]] [-p] [-l | -t | -M]\n"
 	      "            SIZE [SIZE...]\n"
 	      "Every measure at the first size, some at the others as well; -l:\n"
 	      "some at all; -t: how faults of several threads scale, in\n"
-	      "nanoseconds; -p: what is counted is between marks.\n", stderr);
+	      "nanoseconds; -M: what they keep in memory, in bytes; -p: what is\n"
+	      "counted is between marks.\n", stderr);
 	exit(1);
 }
 
 int main(int argc, char **argv)
 {
 	const char *only = NULL;
-	bool threads = false, full = true;
+	bool threads = false, kept = false, full = true;
 	int rounds = 3, opt;
 	size_t size;
 
-	while ((opt = getopt(argc, argv, "r:m:s:plt")) >= 0) {
+	while ((opt = getopt(argc, argv, "r:m:s:pltM")) >= 0) {
 		switch (opt) {
 		case 'r':
 			rounds = atoi(optarg);
@@ -321,6 +322,9 @@ int main(int argc, char **argv)
 		case 't':
 			threads = true;
 			break;
+		case 'M':
+			kept = true;
+			break;
 		default:
 			usage();
 		}
@@ -331,6 +335,10 @@ int main(int argc, char **argv)
 	size = bytes(argv[optind]);
 	if (threads) {
 		scale(size);
+		return 0;
+	}
+	if (kept) {
+		memory(size);
 		return 0;
 	}
 	all(map_rows, size, full, rounds, only);
