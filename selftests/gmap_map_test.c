@@ -114,6 +114,7 @@ TEST(gmap_free)
 {
 	long before = module_references();
 	char *host = host_alloc_shared(2 * SEGMENT), *window;
+	struct pollfd fds = {};
 	int i, fd, events;
 
 	ASSERT_NE(NULL, host);
@@ -140,8 +141,13 @@ TEST(gmap_free)
 			EXPECT_EQ(i, peek(window));
 			EXPECT_EQ(0, munmap(window, 2 * SEGMENT));
 		}
-		if (!(i & 1))
+		if (!(i & 1)) {
+			/* there is no more that it could tell of */
+			fds.fd = events;
+			EXPECT_EQ(1, poll(&fds, 1, 10000));
+			EXPECT_TRUE(fds.revents & POLLHUP);
 			close(events);
+		}
 	}
 	/* what the last close left for later */
 	for (i = 0; i < 500 && module_references() > before; i++)
