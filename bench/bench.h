@@ -51,6 +51,7 @@ enum object {
 	ENGINE_PAGES,
 	KERNEL,
 	KERNEL_PAGES,
+	KERNEL_HUGE,	/* 2 MiB entries where the module can make them, too */
 	MEMFD,
 	ANON,		/* no object: each mapping has memory of its own */
 	THP,

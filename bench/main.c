@@ -41,7 +41,7 @@ static __u64 features(void)
 /* Is it there, on this kernel? */
 bool object_exists(enum object object)
 {
-	return object != REGION_HUGE || features() & MMEXT_FEATURE_HUGE;
+	return (object != REGION_HUGE && object != KERNEL_HUGE) || features() & MMEXT_FEATURE_HUGE;
 }
 
 static int open_region(enum object object, size_t size)
@@ -89,6 +89,7 @@ int object_open(enum object object, size_t size)
 		return open("/dev/mmext_bench_engine", O_RDWR | O_CLOEXEC);
 	case KERNEL:
 	case KERNEL_PAGES:
+	case KERNEL_HUGE:
 		return open("/dev/mmext_bench_kernel", O_RDWR | O_CLOEXEC);
 	case MEMFD:
 		return open_memfd(size);
@@ -123,7 +124,8 @@ char *object_map(enum object object, size_t size, bool part)
 	size_t more = 2 * MIB, hole = size + 2 * more;
 	bool file = object != ANON && object != THP;
 	off_t offset = object == ENGINE_PAGES || object == KERNEL_PAGES ?
-		       MMEXT_BENCH_PAGES * PAGE : 0;
+		       MMEXT_BENCH_PAGES * PAGE :
+		       object == KERNEL_HUGE ? MMEXT_BENCH_HUGE * PAGE : 0;
 	char *addr;
 
 	addr = mmap(NULL, hole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -498,6 +498,7 @@ const struct row map_rows[] = {
 	{ "fault-around", "mmext-64", REGION_WIDE, NULL, touch },
 	{ "fault-around", "mmext-pages", REGION_PAGES, NULL, touch },
 	{ "fault-around", "mmext-huge", REGION_HUGE, NULL, touch, .sizes = true },
+	{ "fault-around", "vmf_insert_pfn_pmd", KERNEL_HUGE, NULL, touch },
 	{ "fault-around", "memfd", MEMFD, NULL, touch, .sizes = true },
 	{ "fault-around", "THP", THP, NULL, touch },
 

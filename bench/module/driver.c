@@ -149,6 +149,24 @@ static const struct vm_operations_struct kernel_vm_ops = {
 	.fault = bench_fault,
 };
 
+/* Of the range of offsets that is for this alone. */
+static vm_fault_t __maybe_unused kernel_huge_fault(struct vm_fault *vmf,
+						   unsigned int order)
+{
+	pgoff_t first = round_down(vmf->pgoff & (MMEXT_BENCH_PAGES - 1),
+				   PTRS_PER_PMD);
+
+	if (order != PMD_SHIFT - PAGE_SHIFT || first + PTRS_PER_PMD > nr_pages)
+		return VM_FAULT_FALLBACK;
+	return test_vmf_insert_pfn_pmd(vmf, page_to_pfn(pages) + first,
+				       vmf->flags & FAULT_FLAG_WRITE);
+}
+
+static const struct vm_operations_struct kernel_huge_vm_ops = {
+	.fault = bench_fault,
+	COMPAT_HUGE_FAULT(kernel_huge_fault)
+};
+
 static int kernel_vma_init(struct vm_area_struct *vma)
 {
 	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
@@ -214,8 +232,13 @@ static int bench_mmap(struct file *file, struct vm_area_struct *vma)
 	struct side *s = file->private_data;
 
 	vma->vm_ops = s->vm_ops;
-	if (vma->vm_pgoff >= MMEXT_BENCH_PAGES)
+	if (vma->vm_pgoff >= MMEXT_BENCH_HUGE) {
+		if (s != &kernel)
+			return -EINVAL;
+		vma->vm_ops = &kernel_huge_vm_ops;
+	} else if (vma->vm_pgoff >= MMEXT_BENCH_PAGES) {
 		return s->vma_init_pages(vma);
+	}
 	return s->vma_init(vma);
 }
 

@@ -15,6 +15,8 @@
 
 /* Mappings from this offset on hold references to the pages; in pages. */
 #define MMEXT_BENCH_PAGES	0x100000ULL
+/* Those from this one on are by leaves of 2 MiB; of the kernel's side alone. */
+#define MMEXT_BENCH_HUGE	(2 * MMEXT_BENCH_PAGES)
 
 enum mmext_bench_op {
 	/* of frames: a call for all, and one for each */
