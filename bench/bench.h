@@ -111,7 +111,7 @@ extern const struct row gmap_rows[];
 bool minor_open(struct run *r);
 
 void scale(size_t size);
-void memory(size_t size);
+void measure_memory(size_t size);
 
 /* gmap.c: room for a mapping; guest spaces */
 char *reserve(size_t size);

@@ -340,7 +340,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (kept) {
-		memory(size);
+		measure_memory(size);
 		return 0;
 	}
 	all(map_rows, size, full, rounds, only);

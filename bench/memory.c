@@ -225,7 +225,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* A line each: as main()'s rows, in bytes. */
-void memory(size_t size)
+void measure_memory(size_t size)
 {
 	const struct thing *t;
 	double each[ROUNDS];
