@@ -361,10 +361,10 @@ static vm_fault_t fault_beside_writer(struct fx *f, struct case_data *c,
 	KUNIT_ASSERT_NOT_NULL(test, vma);
 	vmf.pmd = mmext_find_pmd(f->mm, addr);
 	if (writer)
-		KUNIT_EXPECT_TRUE(test, mmap_write_trylock(f->mm));
+		KUNIT_EXPECT_TRUE(test, down_write_trylock(&f->mm->mmap_lock));
 	ret = vma->vm_ops->fault(&vmf);
 	if (writer)
-		mmap_write_unlock(f->mm);
+		up_write(&f->mm->mmap_lock);
 	if (!(ret & VM_FAULT_RETRY))
 		vma_end_read(vma);
 	/* who changes mappings waits for nobody */
