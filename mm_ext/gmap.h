@@ -316,6 +316,7 @@ bool gmap_busy_overlaps(const struct gmap_busy_table *t, unsigned long first,
 			unsigned long last);
 bool gmap_concerns(struct mmext_gmap *g, unsigned long first,
 		   unsigned long last);
+bool gmap_read_try(struct mmext_gmap *g, unsigned long *seq);
 int gmap_read_begin(struct mmext_gmap *g, unsigned long *seq);
 bool gmap_seq_current(struct mmext_gmap *g, unsigned long vmaddr,
 		      unsigned long seq);

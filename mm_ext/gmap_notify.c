@@ -195,6 +195,24 @@ static unsigned long current_seq(struct mmext_gmap *g)
 }
 
 /**
+ * gmap_read_try - gmap_read_begin() for who can't wait
+ * @g: the space
+ * @seq: set to what gmap_seq_current() wants
+ *
+ * Return: false there are invalidations to wait for.
+ */
+bool gmap_read_try(struct mmext_gmap *g, unsigned long *seq)
+{
+	/* pairs with the release in gmap_unsettle() */
+	if (smp_load_acquire(&g->unsettled) != READ_ONCE(g->settled))
+		return false;
+	*seq = current_seq(g);
+	/* seq before what is looked up */
+	smp_rmb();
+	return true;
+}
+
+/**
  * gmap_read_begin - begin to look up what a guest address shows
  * @g: the space
  * @seq: set to what gmap_seq_current() wants
@@ -207,13 +225,11 @@ int gmap_read_begin(struct mmext_gmap *g, unsigned long *seq)
 {
 	if (gmap_gone(g))
 		return -ESRCH;
-	/* as gmap_mm_settle() does it, which is then not called */
-	if (unlikely(smp_load_acquire(&g->unsettled) != READ_ONCE(g->settled)) &&
-	    !gmap_mm_settle(g->gm, &g->lock, &g->unsettled, &g->settled))
-		return -EINTR;
-	*seq = current_seq(g);
-	/* seq before what is looked up */
-	smp_rmb();
+	while (!gmap_read_try(g, seq)) {
+		if (!gmap_mm_settle(g->gm, &g->lock, &g->unsettled,
+				    &g->settled))
+			return -EINTR;
+	}
 	return 0;
 }
 EXPORT_SYMBOL_MMEXT_TEST(gmap_read_begin);

@@ -689,13 +689,11 @@ static __always_inline bool is_usable(pte_t pte, bool write)
  */
 static bool look_again(struct shown *s)
 {
-	struct mmext_walk w;
 	pte_t pte;
 
-	if (!mmext_walk_lock(s->g->mm, s->vmaddr, s->vmaddr + PAGE_SIZE, &w))
+	/* nobody looked for the VMA, which may be on its way out */
+	if (!mmext_peek_pte(s->g->mm, s->vmaddr, &pte))
 		return false;
-	pte = READ_ONCE(*w.pte);
-	mmext_walk_unlock(&w);
 
 	s->first = s->addr;
 	s->nr = 1;
@@ -721,6 +719,7 @@ static bool look_around(struct shown *s)
 	unsigned int i;
 	pte_t pte;
 
+	/* a hint: it is marked under the space's lock, whatever it is by then */
 	s->block = s->write ? gmap_block(s->g, s->gaddr) : NULL;
 	one = gmap_block_clean(s->block, s->gaddr);
 	s->again = s->again && one && look_again(s);
@@ -855,26 +854,18 @@ static vm_fault_t fault_other(struct shown *s, unsigned int fault_flags,
 	return vmf_code(err);
 }
 
-/* From here on insert() notices that it is so no more. */
-static int translate(struct shown *s)
-{
-	int err = gmap_read_begin(s->g, &s->seq);
-
-	if (err)
-		return err;
-	s->vmaddr = __mmext_gmap_translate(s->g, s->gaddr);
-	return IS_ERR_VALUE(s->vmaddr) ? -EFAULT : 0;
-}
-
 /* With the parent's mmap lock held.  @retry: to be tried without the window's. */
 static vm_fault_t fault_locked(struct shown *s, bool same, bool *retry)
 {
 	unsigned int fault_flags = s->write ? FAULT_FLAG_WRITE : 0;
 	int err;
 
-	err = translate(s);
+	err = gmap_read_begin(s->g, &s->seq);
 	if (err)
 		return vmf_code(err);
+	s->vmaddr = __mmext_gmap_translate(s->g, s->gaddr);
+	if (IS_ERR_VALUE(s->vmaddr))
+		return VM_FAULT_SIGBUS;
 
 	if (look_around(s))
 		return vmf_code(insert(s));
@@ -917,11 +908,11 @@ static int fault_at_once(struct shown *s)
 	struct mmext_gmap *g = s->g;
 	int err = -ENOENT;
 
-	/* an invalidation that is in no table is waited for */
-	if (READ_ONCE(g->unsettled) != READ_ONCE(g->settled) ||
-	    !mmap_read_trylock(g->mm))
+	/* an invalidation that is in no table would be waited for */
+	if (!gmap_read_try(g, &s->seq) || !mmap_read_trylock(g->mm))
 		return err;
-	if (!translate(s) && look_around(s))
+	s->vmaddr = __mmext_gmap_translate(g, s->gaddr);
+	if (!IS_ERR_VALUE(s->vmaddr) && look_around(s))
 		err = insert_known(s);
 	mmap_read_unlock(g->mm);
 	return err;

@@ -119,6 +119,57 @@ void mmext_walk_unlock(struct mmext_walk *w)
 EXPORT_SYMBOL_MMEXT_TEST(mmext_walk_unlock);
 
 /**
+ * mmext_peek_pte - the entry of an address, without a lock
+ * @mm: address space
+ * @addr: user address
+ * @pte: set to what it was
+ *
+ * There need be no VMA.  Who takes tables out frees them after an IPI or a grace period,
+ * and both wait for interrupts.  By the time this returns the entry may be another: the
+ * caller has something by which he notices.
+ *
+ * Context: any, while @mm has user space.
+ * Return: false there is no table.
+ */
+bool mmext_peek_pte(struct mm_struct *mm, unsigned long addr, pte_t *pte)
+{
+	bool found = false;
+	/* generic builds have no use for it, and on riscv no way up here */
+#ifndef MMEXT_TLB_NONE
+	unsigned long flags;
+	pgd_t *pgdp, pgd;
+	p4d_t *p4dp, p4d;
+	pud_t *pudp, pud;
+	pmd_t *pmdp, pmd;
+
+	local_irq_save(flags);
+	/* each from the value that was looked at, not from what is there now */
+	pgdp = pgd_offset(mm, addr);
+	pgd = READ_ONCE(*pgdp);
+	if (pgd_none(pgd))
+		goto out;
+	p4dp = p4d_offset_lockless(pgdp, pgd, addr);
+	p4d = READ_ONCE(*p4dp);
+	if (p4d_none(p4d))
+		goto out;
+	pudp = pud_offset_lockless(p4dp, p4d, addr);
+	pud = READ_ONCE(*pudp);
+	if (!pud_present(pud) || pud_leaf(pud))
+		goto out;
+	pmdp = pmd_offset_lockless(pudp, pud, addr);
+	pmd = READ_ONCE(*pmdp);
+	if (!pmd_present(pmd) || pmd_leaf(pmd))
+		goto out;
+	*pte = READ_ONCE(*pte_offset_kernel(&pmd, addr));
+	found = true;
+out:
+	local_irq_restore(flags);
+#endif
+	return found;
+}
+EXPORT_SYMBOL_MMEXT_TEST(mmext_peek_pte);
+
+/**
  * mmext_find_pmd - the entry above the table of an address
  * @mm: address space
  * @addr: user address

@@ -3,10 +3,12 @@
  * Walking, locking and allocating page tables: the only place that does.
  *
  * Who keeps the levels above the PTE table while a walk is under way is the
- * caller's to say: the mmap lock, the VMA's lock in a fault, or the
- * i_mmap_rwsem of the VMA's file (free_pgtables() unlinks the VMA from it
- * before it frees).  The PTE table itself can go under all of these, on some
- * kernels (COMPAT_TABLES_GO), so there it is found, locked and looked at again, as
+ * caller's to say: the mmap lock where there is a VMA, the VMA's lock in a fault, or
+ * the i_mmap_rwsem of the VMA's file (free_pgtables() unlinks the VMA from it
+ * before it frees).  Where there may be no VMA the mmap lock for read does not do, since
+ * munmap(2) holds no more than that when it frees: who did not look for one peeks, as
+ * gup_fast() does (mmext_peek_pte()).  The PTE table itself can go under all of these, on
+ * some kernels (COMPAT_TABLES_GO), so there it is found, locked and looked at again, as
  * pte_offset_map_lock() does.
  */
 #ifndef _MMEXT_PGTABLE_H
@@ -37,6 +39,7 @@ struct mmext_walk {
 bool mmext_walk_lock(struct mm_struct *mm, unsigned long addr,
 		     unsigned long end, struct mmext_walk *w);
 void mmext_walk_unlock(struct mmext_walk *w);
+bool mmext_peek_pte(struct mm_struct *mm, unsigned long addr, pte_t *pte);
 int mmext_walk_lock_alloc(struct vm_area_struct *vma, struct vm_fault *vmf,
 			  unsigned long addr, struct mmext_walk *w);
 bool mmext_entry_lock(struct mm_struct *mm, unsigned long addr,
