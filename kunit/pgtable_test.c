@@ -148,6 +148,25 @@ FX_CASE(finds_nothing_where_nothing_is_mapped)
 	KUNIT_EXPECT_EQ(test, fx_tables(f), 0L);
 }
 
+#ifndef MMEXT_TLB_NONE
+FX_CASE(peeks_at_what_is_there)
+{
+	unsigned long addr = fx_map(f, 2);
+	pte_t pte;
+
+	KUNIT_EXPECT_FALSE(test, mmext_peek_pte(f->mm, addr, &pte));
+	KUNIT_ASSERT_EQ(test, fx_insert(f, addr, f->pfn), FX_NOPAGE);
+	KUNIT_ASSERT_TRUE(test, mmext_peek_pte(f->mm, addr, &pte));
+	KUNIT_EXPECT_EQ(test, pte_pfn(pte), f->pfn);
+	KUNIT_ASSERT_TRUE(test, mmext_peek_pte(f->mm, addr + PAGE_SIZE, &pte));
+	KUNIT_EXPECT_TRUE(test, pte_none(pte));
+	/* there is no table, and there are no upper ones; nor is there a VMA */
+	KUNIT_EXPECT_FALSE(test, mmext_peek_pte(f->mm, addr + PMD_SIZE, &pte));
+	KUNIT_EXPECT_FALSE(test, mmext_peek_pte(f->mm, addr + PUD_SIZE, &pte));
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+}
+#endif
+
 FX_CASE(holds_the_tables_lock)
 {
 	unsigned long addr = fx_map(f, 1);
@@ -506,6 +525,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(steps_over_tables_and_holes_to_the_end),
 	KUNIT_CASE(ends_at_the_end_of_the_address_space),
 	KUNIT_CASE(finds_nothing_where_nothing_is_mapped),
+#ifndef MMEXT_TLB_NONE
+	KUNIT_CASE(peeks_at_what_is_there),
+#endif
 	KUNIT_CASE(holds_the_tables_lock),
 	KUNIT_CASE(holds_what_keeps_the_table),
 	KUNIT_CASE(holds_nothing_if_it_finds_nothing),
