@@ -199,7 +199,7 @@ FX_CASE(unmapped_segments_leave_the_window_and_others_stay)
 	tear_down(f, &c);
 }
 
-FX_CASE(a_mark_is_taken_with_the_right_to_store)
+FX_CASE(a_mark_is_what_an_entry_tells)
 {
 	unsigned long marks[BITS_TO_LONGS(MMEXT_GMAP_BLOCK_PAGES)];
 	struct case_data c;
@@ -210,15 +210,20 @@ FX_CASE(a_mark_is_taken_with_the_right_to_store)
 	KUNIT_ASSERT_EQ(test, fx_put(c.window, 1), 0);
 	KUNIT_ASSERT_EQ(test, fx_put(c.window + PAGE_SIZE, 1), 0);
 	KUNIT_EXPECT_GT(test, mmext_gmap_dirty_start(c.g, 0, 8), 0L);
+	/* writable, but clean */
 	entry = fx_entry(f, c.window);
-	KUNIT_EXPECT_EQ(test, entry, FX_RO(frame_of(entry)));
+	KUNIT_EXPECT_EQ(test, entry, FX_RW(frame_of(entry)));
 	KUNIT_ASSERT_EQ(test, fx_put(c.window, 2), 0);
+	KUNIT_EXPECT_EQ(test, fx_entry(f, c.window), FX_RWD(frame_of(entry)));
+	/* and it goes on to tell, until it is asked to forget */
+	mmext_gmap_dirty_get(c.g, 0, 8, marks, NULL, NULL, false);
+	KUNIT_EXPECT_EQ(test, marks[0], 1UL);
 	KUNIT_EXPECT_EQ(test, fx_entry(f, c.window), FX_RWD(frame_of(entry)));
 
 	KUNIT_EXPECT_EQ(test, mmext_gmap_dirty_get(c.g, 0, 8, marks, NULL, NULL,
 						   true), 8UL);
 	KUNIT_EXPECT_EQ(test, marks[0], 1UL);
-	KUNIT_EXPECT_EQ(test, fx_entry(f, c.window), FX_RO(frame_of(entry)));
+	KUNIT_EXPECT_EQ(test, fx_entry(f, c.window), FX_RW(frame_of(entry)));
 	mmext_gmap_dirty_get(c.g, 0, 8, marks, NULL, NULL, true);
 	KUNIT_EXPECT_EQ(test, marks[0], 0UL);
 	KUNIT_ASSERT_EQ(test, fx_put(c.window + PAGE_SIZE, 3), 0);

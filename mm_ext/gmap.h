@@ -334,8 +334,13 @@ void gmap_notify_exit(void);
 void gmap_window_clear(struct mmext_gmap *g, unsigned long gfirst,
 		       unsigned long glast);
 void gmap_window_protect(struct mmext_gmap *g, unsigned long gfirst,
-			 unsigned long glast, const unsigned long *only,
-			 unsigned long base);
+			 unsigned long glast);
+void gmap_window_mark(struct mmext_gmap *g, unsigned long gfirst,
+		      unsigned long glast, const unsigned long *only,
+		      unsigned long *marks, unsigned long base);
+void gmap_window_clean(struct mmext_gmap *g, unsigned long gfirst,
+		       unsigned long glast, const unsigned long *only,
+		       unsigned long base);
 void gmap_window_age(struct mmext_gmap *g, unsigned long gfirst,
 		     unsigned long glast);
 void gmap_window_flush(struct mmext_gmap *g);
@@ -348,11 +353,7 @@ void gmap_window_drop_all(struct mmext_gmap *g);
 /* Guest pages that a part of the dirty log is of. */
 #define GMAP_BLOCK_PAGES	MMEXT_GMAP_BLOCK_PAGES
 
-struct gmap_block *gmap_block(struct mmext_gmap *g, unsigned long gaddr);
-void gmap_block_mark(struct gmap_block *b, unsigned long gaddr);
-bool gmap_block_clean(const struct gmap_block *b, unsigned long gaddr);
 void gmap_dirty_mark(struct mmext_gmap *g, unsigned long gaddr);
-bool gmap_dirty_clean(struct mmext_gmap *g, unsigned long gaddr);
 void gmap_young_mark(struct mmext_gmap *g, unsigned long gaddr);
 int gmap_block_prepare(struct mmext_gmap *g, unsigned long gfirst,
 		       unsigned long glast);

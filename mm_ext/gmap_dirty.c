@@ -2,10 +2,11 @@
 /*
  * Which guest pages were stored to, and which were accessed, since somebody asked.
  *
- * The rule is that of drv/dirty.c: no entry of any window lets a tracked page be
- * stored to unless the page is marked.  To take a mark out is to take the right to
- * store from every window, in one hold of space->lock.  All of it is under that lock,
- * and allocates nothing but ahead.
+ * The rule: a tracked page that was stored to is marked, or an entry of a window is
+ * dirty.  The hardware makes it so, without a fault; whoever takes an entry away, or
+ * the right to store, marks the page.  To take a mark out is to have the entries of
+ * every window clean again, and flushed, in one hold of space->lock: what is given out
+ * is read after that.  All of it is under that lock, and allocates nothing but ahead.
  */
 #include <linux/bitmap.h>
 #include <linux/export.h>
@@ -18,7 +19,6 @@
 
 /**
  * struct gmap_block - a part of the log
- * @nr_tracked: bits in @tracked
  * @tracked: pages that are tracked
  * @marks: pages that were stored to; of those that are tracked
  * @young: pages that were accessed, but for what entries still tell
@@ -26,7 +26,6 @@
  * In space->blocks by guest page / GMAP_BLOCK_PAGES.
  */
 struct gmap_block {
-	unsigned long nr_tracked;
 	DECLARE_BITMAP(tracked, GMAP_BLOCK_PAGES);
 	DECLARE_BITMAP(marks, GMAP_BLOCK_PAGES);
 	DECLARE_BITMAP(young, GMAP_BLOCK_PAGES);
@@ -35,12 +34,6 @@ struct gmap_block {
 static struct gmap_block *find_block(struct mmext_gmap *g, unsigned long page)
 {
 	return xa_load(&g->blocks, page / GMAP_BLOCK_PAGES);
-}
-
-/* What is said of a guest page; NULL: nothing yet.  Stays with the space. */
-struct gmap_block *gmap_block(struct mmext_gmap *g, unsigned long gaddr)
-{
-	return find_block(g, gaddr >> PAGE_SHIFT);
 }
 
 static unsigned long pages_in_block(unsigned long first, unsigned long nr)
@@ -75,17 +68,8 @@ int gmap_block_prepare(struct mmext_gmap *g, unsigned long gfirst,
 	return err ?: add_block(g, glast >> PAGE_SHIFT);
 }
 
-/* The same as gmap_dirty_mark(), of a page's block. */
-void gmap_block_mark(struct gmap_block *b, unsigned long gaddr)
-{
-	unsigned long bit = (gaddr >> PAGE_SHIFT) % GMAP_BLOCK_PAGES;
-
-	if (b && test_bit(bit, b->tracked))
-		__set_bit(bit, b->marks);
-}
-
 /**
- * gmap_dirty_mark - a guest page can be stored to from here on
+ * gmap_dirty_mark - a guest page was stored to, or can be from here on
  * @g: the space
  * @gaddr: guest address
  *
@@ -93,7 +77,11 @@ void gmap_block_mark(struct gmap_block *b, unsigned long gaddr)
  */
 void gmap_dirty_mark(struct mmext_gmap *g, unsigned long gaddr)
 {
-	gmap_block_mark(gmap_block(g, gaddr), gaddr);
+	unsigned long page = gaddr >> PAGE_SHIFT;
+	struct gmap_block *b = find_block(g, page);
+
+	if (b && test_bit(page % GMAP_BLOCK_PAGES, b->tracked))
+		__set_bit(page % GMAP_BLOCK_PAGES, b->marks);
 }
 
 /* An entry that was accessed goes.  Context: space->lock. */
@@ -124,17 +112,30 @@ static unsigned long page_addr(unsigned long page)
 	return page << PAGE_SHIFT;
 }
 
-/* Take the right to store from pages of a block: those of [bit, end) in @only. */
-static void wrprotect(struct mmext_gmap *g, unsigned long page,
-		      unsigned long bit, unsigned long end,
-		      const unsigned long *only)
+/* Mark what windows know of pages of a block that are tracked, from @bit to @end. */
+static void find_stores(struct mmext_gmap *g, struct gmap_block *b,
+			unsigned long page, unsigned long bit,
+			unsigned long end)
+{
+	unsigned long base = page - page % GMAP_BLOCK_PAGES;
+
+	bit = find_next_bit(b->tracked, end, bit);
+	if (bit < end)
+		gmap_window_mark(g, page_addr(base + bit),
+				 page_addr(base + end) - 1, b->tracked,
+				 b->marks, base);
+}
+
+/* The next store to pages of a block is news: those of [bit, end) in @only. */
+static void clean(struct mmext_gmap *g, unsigned long page, unsigned long bit,
+		  unsigned long end, const unsigned long *only)
 {
 	unsigned long base = page - page % GMAP_BLOCK_PAGES;
 
 	bit = find_next_bit(only, end, bit);
 	if (bit < end)
-		gmap_window_protect(g, page_addr(base + bit),
-				    page_addr(base + end) - 1, only, base);
+		gmap_window_clean(g, page_addr(base + bit),
+				  page_addr(base + end) - 1, only, base);
 }
 
 /**
@@ -166,7 +167,7 @@ long mmext_gmap_dirty_start(struct mmext_gmap *gmap, unsigned long first,
 	b = find_block(gmap, first);
 	bitmap_andnot(fresh, fresh, b->tracked, GMAP_BLOCK_PAGES);
 	bitmap_or(b->tracked, b->tracked, fresh, GMAP_BLOCK_PAGES);
-	wrprotect(gmap, first, bit, bit + nr, fresh);
+	clean(gmap, first, bit, bit + nr, fresh);
 	mmext_gmap_unlock(gmap);
 	return nr;
 }
@@ -265,6 +266,8 @@ unsigned long mmext_gmap_dirty_get(struct mmext_gmap *gmap,
 	nr = pages_in_block(first, nr);
 	mmext_gmap_lock(gmap);
 	b = find_block(gmap, first);
+	if (b)
+		find_stores(gmap, b, first, bit, bit + nr);
 	copy_bits(marks, b ? b->marks : NULL, bit, bit + nr);
 	if (limit)
 		nr = limit(arg, first, nr);
@@ -273,7 +276,7 @@ unsigned long mmext_gmap_dirty_get(struct mmext_gmap *gmap,
 		copy_bits(marks, marks, bit, end);
 		for (i = bit / BITS_PER_LONG; i < BITS_TO_LONGS(end); i++)
 			b->marks[i] &= ~marks[i];
-		wrprotect(gmap, first, bit, end, marks);
+		clean(gmap, first, bit, end, marks);
 	}
 	mmext_gmap_unlock(gmap);
 	return nr;
@@ -301,29 +304,6 @@ void mmext_gmap_dirty_restore(struct mmext_gmap *gmap, unsigned long first,
 	spin_unlock(&gmap->lock);
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_dirty_restore);
-
-/* The same as gmap_dirty_clean(), of a page's block. */
-bool gmap_block_clean(const struct gmap_block *b, unsigned long gaddr)
-{
-	unsigned long bit = (gaddr >> PAGE_SHIFT) % GMAP_BLOCK_PAGES;
-
-	return b && test_bit(bit, b->tracked) && !test_bit(bit, b->marks);
-}
-
-/**
- * gmap_dirty_clean - is a page tracked, and not marked
- * @g: the space
- * @gaddr: guest address
- *
- * Then no entry may be writable.
- *
- * Context: space->lock.
- */
-bool gmap_dirty_clean(struct mmext_gmap *g, unsigned long gaddr)
-{
-	return gmap_block_clean(gmap_block(g, gaddr), gaddr);
-}
-EXPORT_SYMBOL_MMEXT_TEST(gmap_dirty_clean);
 
 /**
  * mmext_gmap_age - which pages were accessed through windows since the last call

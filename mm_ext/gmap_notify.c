@@ -405,8 +405,7 @@ static int commit_arm(struct mmext_gmap *g, unsigned long gaddr,
 	if (a->arm == GMAP_ARM_NONE)
 		gmap_window_clear(g, page, page | ~PAGE_MASK);
 	else if (a->arm == GMAP_ARM_READ)
-		gmap_window_protect(g, page, page | ~PAGE_MASK, NULL,
-				    0);
+		gmap_window_protect(g, page, page | ~PAGE_MASK);
 	return 0;
 }
 

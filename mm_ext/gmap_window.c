@@ -104,8 +104,8 @@ static void flush_due(struct mmext_gmap *g, struct mm_struct *mm,
 	g->due.end = max(g->due.end, addr + PAGE_SIZE);
 }
 
-/* What to do with the entries of a guest range; @only: see gmap_window_protect(). */
-enum todo { CLEAR, PROTECT, AGE };
+/* What to do with the entries of a guest range; @only: see gmap_window_clean(). */
+enum todo { CLEAR, PROTECT, CLEAN, AGE };
 
 struct work {
 	enum todo todo;
@@ -127,6 +127,8 @@ static bool work_entry(struct gmap_record *r, unsigned long addr, pte_t *ptep,
 		return false;
 	if (w->todo == PROTECT && !pte_write(pte) && !pte_dirty(pte))
 		return true;
+	if (w->todo == CLEAN && !pte_dirty(pte))
+		return true;
 	if (w->todo == AGE && !pte_young(pte))
 		return true;
 
@@ -135,12 +137,19 @@ static bool work_entry(struct gmap_record *r, unsigned long addr, pte_t *ptep,
 	flush_due(r->g, mm, addr);
 	switch (w->todo) {
 	case CLEAR:
+		if (pte_dirty(pte))
+			gmap_dirty_mark(r->g, addr + r->delta);
 		if (pte_young(pte))
 			gmap_young_mark(r->g, addr + r->delta);
 		r->g->stats.cleared++;
 		return false;
 	case PROTECT:
+		if (pte_dirty(pte))
+			gmap_dirty_mark(r->g, addr + r->delta);
 		pte = pte_wrprotect(pte_mkclean(pte));
+		break;
+	case CLEAN:
+		pte = pte_mkclean(pte);
 		break;
 	case AGE:
 		gmap_young_mark(r->g, addr + r->delta);
@@ -186,6 +195,55 @@ static void work_record(struct gmap_record *r, const struct work *work)
 	mmext_walk_unlock(&w);
 }
 
+/**
+ * struct found - where gmap_window_mark() marks
+ * @gfirst: guest address
+ * @glast: guest address
+ * @only: bitmap of the pages that are meant
+ * @marks: bitmap
+ * @base: guest page of their first bits
+ */
+struct found {
+	unsigned long gfirst;
+	unsigned long glast;
+	const unsigned long *only;
+	unsigned long *marks;
+	unsigned long base;
+};
+
+/* The pages of a record that its entries say were stored to; as work_record(). */
+static void mark_record(struct gmap_record *r, const struct found *f)
+{
+	unsigned long first = max(f->gfirst, r->gfirst) - r->delta;
+	unsigned long last = min(f->glast, r->glast) - r->delta;
+	unsigned long bit = (first - r->addr) >> PAGE_SHIFT;
+	unsigned long end = ((last - r->addr) >> PAGE_SHIFT) + 1;
+	unsigned long page, next;
+	struct mmext_walk w;
+	pte_t *table, pte;
+
+	if (!mmext_walk_lock(r->gm->mn.mm, first, r->addr + PMD_SIZE, &w))
+		return;
+	table = w.pte - bit;
+	for (; bit < end; bit = next) {
+		next = min(round_down(bit, MMEXT_SOME_PTES) + MMEXT_SOME_PTES,
+			   end);
+		if (next - bit == MMEXT_SOME_PTES &&
+		    !mmext_some_dirty(table + bit))
+			continue;
+		for (; bit < next; bit++) {
+			pte = READ_ONCE(table[bit]);
+			/* the table may begin below guest address 0 */
+			page = ((r->addr + (bit << PAGE_SHIFT) + r->delta) >>
+				PAGE_SHIFT) - f->base;
+			if (mmext_pte_ours(pte) && pte_dirty(pte) &&
+			    test_bit(page, f->only))
+				__set_bit(page, f->marks);
+		}
+	}
+	mmext_walk_unlock(&w);
+}
+
 static void work_range(struct mmext_gmap *g, const struct work *work)
 {
 	struct gmap_record *r;
@@ -219,17 +277,62 @@ void gmap_window_clear(struct mmext_gmap *g, unsigned long gfirst,
  * @g: the space
  * @gfirst: guest address
  * @glast: guest address
- * @only: bitmap of the pages that are meant, NULL: all
- * @base: guest page of its first bit
  *
  * Context: as gmap_window_clear().
  */
 void gmap_window_protect(struct mmext_gmap *g, unsigned long gfirst,
-			 unsigned long glast, const unsigned long *only,
-			 unsigned long base)
+			 unsigned long glast)
+{
+	struct work w = { .todo = PROTECT, .gfirst = gfirst, .glast = glast };
+
+	work_range(g, &w);
+}
+
+/**
+ * gmap_window_mark - mark which pages of a guest range were stored to in any window
+ * @g: the space
+ * @gfirst: guest address
+ * @glast: guest address
+ * @only: bitmap of the pages that are meant
+ * @marks: bitmap, that they are set in
+ * @base: guest page of their first bits
+ *
+ * What entries tell of, which they go on to do: see gmap_window_clean().
+ *
+ * Context: space->lock.
+ */
+void gmap_window_mark(struct mmext_gmap *g, unsigned long gfirst,
+		      unsigned long glast, const unsigned long *only,
+		      unsigned long *marks, unsigned long base)
+{
+	struct found f = { gfirst, glast, only, marks, base };
+	struct gmap_record *r;
+
+	if (!mmext_tlb_native() || !g->nr_records)
+		return;
+	for (r = records_iter_first(&g->records, gfirst, glast); r;
+	     r = records_iter_next(r, gfirst, glast))
+		mark_record(r, &f);
+}
+
+/**
+ * gmap_window_clean - have entries of a guest range tell of the next store
+ * @g: the space
+ * @gfirst: guest address
+ * @glast: guest address
+ * @only: bitmap of the pages that are meant
+ * @base: guest page of its first bit
+ *
+ * What they told of until now is forgotten.
+ *
+ * Context: as gmap_window_clear().
+ */
+void gmap_window_clean(struct mmext_gmap *g, unsigned long gfirst,
+		       unsigned long glast, const unsigned long *only,
+		       unsigned long base)
 {
 	struct work w = {
-		.todo = PROTECT,
+		.todo = CLEAN,
 		.gfirst = gfirst,
 		.glast = glast,
 		.only = only,
@@ -441,7 +544,6 @@ static struct gmap_record *alloc_record(struct mmext_gmap *g,
  * @seq: from before it was translated
  * @write: for a store
  * @again: an entry shows it already; it was looked at by look_again()
- * @block: what is said of the page, if @again
  * @first: user address of the first page that there is something for
  * @nr: pages
  * @pfns: their frames, or MMEXT_NO_PFN
@@ -457,7 +559,6 @@ struct shown {
 	unsigned long seq;
 	bool write;
 	bool again;
-	struct gmap_block *block;
 	unsigned long first;
 	unsigned int nr;
 	unsigned long pfns[AROUND_PAGES];
@@ -514,8 +615,7 @@ static bool may_come_along(struct shown *s, unsigned long addr)
 	unsigned long gaddr = s->gaddr + (addr - s->addr);
 
 	return !gmap_busy_overlaps(&s->g->busy, vmaddr, vmaddr | ~PAGE_MASK) &&
-	       gmap_arm_allows(s->g, gaddr, s->write) &&
-	       !(s->write && gmap_dirty_clean(s->g, gaddr));
+	       gmap_arm_allows(s->g, gaddr, s->write);
 }
 
 static int set_entries(struct shown *s, struct gmap_record *r)
@@ -579,7 +679,6 @@ static int commit(struct shown *s, struct gmap_record *r)
 	if (s->again) {
 		/* what has an entry is linked */
 		gmap_fire_access(g, s->gaddr, true);
-		gmap_block_mark(s->block, s->gaddr);
 		return make_writable(s);
 	}
 
@@ -587,9 +686,6 @@ static int commit(struct shown *s, struct gmap_record *r)
 	if (err)
 		return err;
 	gmap_fire_access(g, s->gaddr, s->write);
-	/* a mark is there before the store can be */
-	if (s->write)
-		gmap_dirty_mark(g, s->gaddr);
 	return set_entries(s, r);
 }
 
@@ -704,9 +800,8 @@ static bool look_again(struct shown *s)
 
 /*
  * The frames that the parent has entries for, of the fault and around it: of one VMA and
- * one table here, and of one segment, VMA and table there.  Where a store is to be
- * noticed, page by page, it is that of the fault alone.  Returns whether that is among
- * them.
+ * one table here, and of one segment, VMA and table there.  Returns whether that of
+ * the fault is among them.
  *
  * Context: the parent's mmap lock.
  */
@@ -715,14 +810,11 @@ static bool look_around(struct shown *s)
 	struct vm_area_struct *vma = s->vmf->vma, *pvma;
 	unsigned long vmaddr = s->vmaddr, size, addr, low, high;
 	struct mmext_walk w;
-	bool found, one;
 	unsigned int i;
+	bool found;
 	pte_t pte;
 
-	/* a hint: it is marked under the space's lock, whatever it is by then */
-	s->block = s->write ? gmap_block(s->g, s->gaddr) : NULL;
-	one = gmap_block_clean(s->block, s->gaddr);
-	s->again = s->again && one && look_again(s);
+	s->again = s->again && look_again(s);
 	if (s->again)
 		return true;
 
@@ -730,7 +822,7 @@ static bool look_around(struct shown *s)
 	if (!pvma || !is_plain(pvma, s->write))
 		return false;
 
-	size = one ? PAGE_SIZE : AROUND_PAGES * PAGE_SIZE;
+	size = AROUND_PAGES * PAGE_SIZE;
 	/* of both, the aligned block: it is in one table */
 	low = min3(s->addr & (size - 1), s->addr - vma->vm_start,
 		   min3(vmaddr & (size - 1), vmaddr - pvma->vm_start,

@@ -211,6 +211,32 @@ static inline bool mmext_vma_pte_is(struct vm_area_struct *vma, pte_t pte,
 	return mmext_vma_pte_ours(vma, pte) && pte_pfn(pte) == pfn;
 }
 
+/* Entries that mmext_some_dirty() looks at, of a table that is locked. */
+#define MMEXT_SOME_PTES	8
+
+/*
+ * Is one of them dirty?  Or so it seems: whether it is ours, and there at all, is to be
+ * seen.  On x86 it is bits of an entry by themselves that say it.
+ */
+static __always_inline bool mmext_some_dirty(const pte_t *ptep)
+{
+	unsigned int i;
+#ifdef CONFIG_X86
+	u64 val = 0;
+
+#pragma GCC unroll 8
+	for (i = 0; i < MMEXT_SOME_PTES; i++)
+		val |= native_pte_val(READ_ONCE(ptep[i]));
+	return pte_dirty(native_make_pte(val));
+#else
+	for (i = 0; i < MMEXT_SOME_PTES; i++) {
+		if (pte_dirty(READ_ONCE(ptep[i])))
+			return true;
+	}
+	return false;
+#endif
+}
+
 /*
  * Let an entry be stored to.  What the hardware may set meanwhile, accessed
  * and (never on a read-only entry) dirty, is set here as well, so nothing of

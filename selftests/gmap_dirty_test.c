@@ -83,6 +83,14 @@ static int get_marks(FIXTURE_DATA(log) *self, __u32 flags)
 
 /* Dirty */
 
+/* In another process: through a window of its own to the space's page 77. */
+static long store_in_window(int sock __unused, void *fd)
+{
+	char *window = window_map(*(int *)fd, page_size, GADDR(77));
+
+	return window == MAP_FAILED ? -ENOMEM : poke(window, 1);
+}
+
 TEST_F(log, marks_what_is_stored_to_through_a_window)
 {
 	NEED();
@@ -130,6 +138,74 @@ TEST_F(log, is_cleared_and_marked_again)
 		EXPECT_TRUE(MARKED(200));
 		EXPECT_EQ(0, CLEAR());
 	}
+}
+
+/* The entry tells, not a fault. */
+TEST_F(log, store_to_a_clean_page_is_no_fault)
+{
+	__u64 faults;
+	size_t i;
+
+	NEED();
+	ASSERT_EQ(0, START(0, PAGES));
+	for (i = 0; i < 256; i++)
+		EXPECT_EQ(0, poke(WINDOW(i), 1));
+	EXPECT_EQ(256, CLEAR());
+	faults = gmap_stat_of(self->fd, out_faults);
+	for (i = 0; i < 256; i += 2)
+		EXPECT_EQ(0, poke(WINDOW(i), 2));
+	EXPECT_EQ(faults, gmap_stat_of(self->fd, out_faults));
+	EXPECT_EQ(128, CLEAR());
+	EXPECT_TRUE(MARKED(254));
+	EXPECT_FALSE(MARKED(255));
+}
+
+/* Two windows, one beside the other's table, and one of a process that has ended. */
+TEST_F(log, is_of_every_window)
+{
+	struct runner r;
+	char *other;
+
+	NEED();
+	ASSERT_EQ(0, START(0, PAGES));
+	other = window_map(self->fd, HOST_LENGTH - page_size, GADDR(1));
+	ASSERT_NE(MAP_FAILED, other);
+	EXPECT_EQ(0, poke(WINDOW(9), 1));
+	EXPECT_EQ(0, poke(other, 1));
+	EXPECT_EQ(0, poke(other + (PAGES - 2) * page_size, 1));
+	EXPECT_EQ(3, CLEAR());
+	EXPECT_TRUE(MARKED(1));
+	EXPECT_TRUE(MARKED(9));
+	EXPECT_TRUE(MARKED(PAGES - 1));
+	EXPECT_EQ(0, poke(other, 2));
+	EXPECT_EQ(0, poke(WINDOW(1), 3));
+	EXPECT_EQ(0, munmap(other, HOST_LENGTH - page_size));
+	EXPECT_EQ(1, CLEAR());
+	EXPECT_TRUE(MARKED(1));
+
+	ASSERT_EQ(0, runner_start(&r));
+	EXPECT_EQ(0, runner_do(&r, store_in_window, &self->fd));
+	EXPECT_EQ(0, runner_stop(&r));
+	EXPECT_EQ(1, CLEAR());
+	EXPECT_TRUE(MARKED(77));
+}
+
+/* What takes the right to store leaves the mark. */
+TEST_F(log, has_what_was_stored_before_it_is_protected)
+{
+	NEED();
+	ASSERT_EQ(0, START(0, PAGES));
+	EXPECT_EQ(0, poke(WINDOW(3), 1));
+	EXPECT_EQ(0, poke(WINDOW(4), 1));
+	CLEAR();
+	EXPECT_EQ(0, poke(WINDOW(3), 2));
+	EXPECT_EQ(0, gmap_protect(self->fd, GADDR(3), 2 * page_size,
+				  MMEXT_GMAP_PROTECT_READ));
+	EXPECT_EQ(1, CLEAR());
+	EXPECT_TRUE(MARKED(3));
+	EXPECT_EQ(0, poke(WINDOW(4), 2));
+	EXPECT_EQ(1, CLEAR());
+	EXPECT_TRUE(MARKED(4));
 }
 
 TEST_F(log, does_not_have_what_the_parent_stores_itself)
@@ -438,6 +514,88 @@ TEST_F_TIMEOUT(log, loses_no_store_of_a_writer, 120)
 			TH_LOG("page %zu", n);
 	}
 	printf("# %lu stores, %d harvests\n", w.stores, i);
+}
+
+/*
+ * A store to what a window shows already looks at the parent's entry without a look for
+ * its VMA, while munmap(2) frees the tables above: one MiB, alone in its GiB.
+ */
+struct storer {
+	char *window;
+	int end;
+	int other;
+	unsigned long stores;
+	unsigned long holes;
+};
+
+static void *store_on(void *arg)
+{
+	struct storer *s = arg;
+	int ret, i;
+
+	pin(1);
+	for (i = 0; !load(&s->end); i++) {
+		/* what a load finds is mapped around it, read-only */
+		peek(s->window + i % 8 * page_size);
+		ret = poke(s->window + i % 8 * page_size, i);
+		if (!ret)
+			store(&s->stores, s->stores + 1);
+		else if (ret == -SIGBUS)
+			store(&s->holes, s->holes + 1);
+		else
+			s->other = ret;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(log, store_while_the_parent_frees_its_tables, 120)
+{
+	struct rounds rounds = gmap_rounds(2000);
+	struct storer s = { 0 };
+	pthread_t thread;
+	char *area, *host;
+	int memfd, i;
+
+	NEED();
+	if (sizeof(long) < 8)
+		SKIP(return, "no address space for it");
+	area = mmap(NULL, 3 * GIB, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, area);
+	host = area + GIB - (to_u64(area) & (GIB - 1));
+	s.window = window_map(self->fd, SEGMENT, 0);
+	ASSERT_NE(MAP_FAILED, s.window);
+	memfd = syscall(SYS_memfd_create, "host", 0);
+	ASSERT_LE(0, memfd);
+	ASSERT_EQ(0, ftruncate(memfd, SEGMENT));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, store_on, &s));
+	/* what was mapped in between is neither below nor above */
+	ASSERT_EQ(0, munmap(area, 3 * GIB));
+	ASSERT_EQ(0, gmap_map(self->fd, host, 0, SEGMENT));
+	ASSERT_EQ(0, gmap_dirty(self->fd, 0, SEGMENT, MMEXT_DIRTY_START, NULL));
+
+	pin(0);
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
+		ASSERT_EQ(host, mmap(host, SEGMENT, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_FIXED, memfd, 0));
+		memset(host, i, 8 * page_size);
+		if (i % 4)
+			sched_yield();
+		ASSERT_EQ(0, munmap(host, SEGMENT));
+	}
+	store(&s.end, 1);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, s.other);
+	EXPECT_LT(0, s.holes);
+	printf("# %lu stores, %lu found nothing, %d times\n", s.stores, s.holes,
+	       i);
+	/* what was stored is marked, and nothing beside it */
+	ASSERT_EQ(0, gmap_dirty(self->fd, 0, SEGMENT, MMEXT_DIRTY_GET,
+				self->marks));
+	EXPECT_LE(1, count_marks(self->marks, 64));
+	EXPECT_EQ(0, self->marks[0] & ~0xffULL);
+	close(memfd);
+	munmap(s.window, SEGMENT);
 }
 
 /* Age */
