@@ -59,20 +59,16 @@ static int do_map(struct file *file, void *arg)
 static int map_some(struct mmext_gmap *g, struct mmext_gmap_map_batch *b,
 		    struct mmext_gmap_piece *p)
 {
-	unsigned int n = min_t(u32, b->nr, BATCH), i;
+	unsigned int n = min_t(u32, b->nr, BATCH), done;
 	int err;
 
 	if (copy_from_user(p, u64_to_user_ptr(b->pieces), n * sizeof(*p)))
 		return -EFAULT;
 
-	for (i = 0; i < n; i++, p++) {
-		err = mmext_gmap_map_segment(g, p->from, p->to, p->length);
-		if (err)
-			return err;
-		b->pieces += sizeof(*p);
-		b->nr--;
-	}
-	return 0;
+	err = mmext_gmap_map_pieces(g, p, n, &done);
+	b->pieces += done * sizeof(*p);
+	b->nr -= done;
+	return err;
 }
 
 static int do_map_batch(struct file *file, void *arg)

@@ -448,7 +448,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_record_is_of_one_table),
 	KUNIT_CASE(what_a_window_loses_is_dropped_with_its_record),
 	KUNIT_CASE(unmapped_segments_leave_the_window_and_others_stay),
-	KUNIT_CASE(a_mark_is_taken_with_the_right_to_store),
+	KUNIT_CASE(a_mark_is_what_an_entry_tells),
 	KUNIT_CASE(age_is_of_what_is_gone_as_well),
 	KUNIT_CASE(a_view_shows_what_is_enabled),
 	KUNIT_CASE(a_removed_space_shows_nothing),

@@ -8,6 +8,8 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include <uapi/linux/mmext.h>
+
 #include "engine.h"
 #include "gmap.h"
 
@@ -26,59 +28,19 @@ long mmext_live_gmaps(void)
 }
 EXPORT_SYMBOL_MMEXT_TEST(mmext_live_gmaps);
 
-static inline unsigned long vm_first(struct gmap_extent *e)
-{
-	return e->vm_first;
-}
-
-static inline unsigned long vm_last(struct gmap_extent *e)
-{
-	return e->vm_last;
-}
-
-INTERVAL_TREE_DEFINE(struct gmap_extent, by_vmaddr, unsigned long, subtree_last,
-		     vm_first, vm_last, static __maybe_unused, extents)
-
-/**
- * gmap_first_extent - the first range of the parent's that is mapped
- * @g: the space
- * @first: parent address
- * @last: parent address
- *
- * Context: space->lock; or without, for an answer that is checked.
- * Return: an extent that overlaps [@first, @last], or NULL.
- */
-struct gmap_extent *gmap_first_extent(struct mmext_gmap *g, unsigned long first,
-				      unsigned long last)
-{
-	return extents_iter_first(&g->by_vmaddr, first, last);
-}
-EXPORT_SYMBOL_MMEXT_TEST(gmap_first_extent);
-
-struct gmap_extent *gmap_next_extent(struct gmap_extent *e, unsigned long first,
-				     unsigned long last)
-{
-	return extents_iter_next(e, first, last);
-}
-EXPORT_SYMBOL_MMEXT_TEST(gmap_next_extent);
-
-static unsigned long extent_last(const struct gmap_extent *e)
-{
-	return e->gaddr + (e->vm_last - e->vm_first);
-}
-
 /*
- * Tables.  A table is a page, so that where a word is says which segment it is
- * of; what its first one is of, and the size of a segment, is in its private.
+ * Tables.  A table is a page, so that where a word is says which it is: of segments,
+ * what the first one is of and the size of a segment is in its private; of names, how
+ * many there are in it.
  */
 
-static unsigned long *alloc_table(unsigned long gaddr, unsigned int shift)
+static unsigned long *alloc_table(unsigned long private)
 {
 	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 
 	if (!page)
 		return NULL;
-	set_page_private(page, gaddr | shift);
+	set_page_private(page, private);
 	return page_address(page);
 }
 
@@ -95,25 +57,86 @@ static void free_table(unsigned long *table, unsigned int level)
 	cond_resched();
 }
 
+static void free_tree(struct gmap_tree *t)
+{
+	free_table(t->root, t->top);
+}
+
+/* A tree of words up to @last. */
+static void init_tree(struct gmap_tree *t, unsigned long last)
+{
+	t->last = last;
+	while (t->top + TABLE_BITS < BITS_PER_LONG &&
+	       last >> (t->top + TABLE_BITS))
+		t->top += TABLE_BITS;
+}
+
+/* The table of a word that is in the tree's range; or NULL, and the @level of the hole. */
+static __always_inline unsigned long *tree_table(const struct gmap_tree *t,
+						 unsigned long index,
+						 unsigned int *level)
+{
+	unsigned long *table = READ_ONCE(t->root);
+
+	for (*level = t->top; *level && table; *level -= TABLE_BITS) {
+		/* pairs with the release in add_tables() */
+		table = (unsigned long *)
+			READ_ONCE(table[(index >> *level % BITS_PER_LONG) &
+					TABLE_MASK]);
+		if (!table)
+			break;
+	}
+	return table;
+}
+
+static __always_inline unsigned long *tree_word(const struct gmap_tree *t,
+						unsigned long index)
+{
+	unsigned int level;
+	unsigned long *table = tree_table(t, index, &level);
+
+	return table ? table + (index & TABLE_MASK) : NULL;
+}
+
 static __always_inline unsigned long *word_of(const struct mmext_gmap *g,
 					      unsigned long gaddr)
 {
-	unsigned long index = gaddr >> (g->shift % BITS_PER_LONG);
-	unsigned long *table = g->root;
-	unsigned int level;
-
 	if (unlikely(gaddr > g->limit))
 		return NULL;
+	return tree_word(&g->words, gaddr >> (g->shift % BITS_PER_LONG));
+}
 
-	for (level = g->top; level; level -= TABLE_BITS) {
-		/* pairs with the release in add_tables() */
-		table = (unsigned long *)
-			READ_ONCE(table[(index >> level % BITS_PER_LONG) &
-					TABLE_MASK]);
-		if (!table)
-			return NULL;
+/*
+ * The first word that is not 0, from *@index up to @last; NULL: there is none.
+ *
+ * Context: any; without the lock, for an answer that is checked.
+ */
+static unsigned long *next_word(const struct gmap_tree *t, unsigned long *index,
+				unsigned long last, bool counted)
+{
+	unsigned long *table, i = *index;
+	unsigned int level;
+
+	last = min(last, t->last);
+	while (i <= last) {
+		table = tree_table(t, i, &level);
+		if (table && counted && !READ_ONCE(virt_to_page(table)->private))
+			table = NULL;
+		/* to the end of the table, or of what there is none for */
+		do {
+			if (!table) {
+				i |= BIT(max_t(unsigned int, level,
+					       TABLE_BITS)) - 1;
+			} else if (READ_ONCE(table[i & TABLE_MASK])) {
+				*index = i;
+				return table + (i & TABLE_MASK);
+			}
+			if (i >= last)
+				return NULL;
+			i++;
+		} while (i & TABLE_MASK);
 	}
-	return table + (index & TABLE_MASK);
+	return NULL;
 }
 
 /**
@@ -130,43 +153,50 @@ unsigned long *gmap_entry(const struct mmext_gmap *g, unsigned long gaddr)
 }
 EXPORT_SYMBOL_MMEXT_TEST(gmap_entry);
 
-/* Have a table for the word of @gaddr. */
-static int add_tables(struct mmext_gmap *g, unsigned long gaddr)
+/* What a new table's private is. */
+static unsigned long table_private(const struct mmext_gmap *g,
+				   const struct gmap_tree *t,
+				   unsigned long first)
 {
-	unsigned long index = gaddr >> g->shift;
-	unsigned long *table = g->root, *slot, *new;
-	unsigned int level;
+	return t == &g->words ? first << g->shift | g->shift : 0;
+}
 
-	for (level = g->top; level; level -= TABLE_BITS) {
-		slot = &table[(index >> level) & TABLE_MASK];
+/* Have a table for a word. */
+static int add_tables(struct mmext_gmap *g, struct gmap_tree *t,
+		      unsigned long index)
+{
+	unsigned long **slot = &t->root, *new;
+	unsigned int level = t->top + TABLE_BITS;
+
+	for (;;) {
 		if (!*slot) {
-			unsigned long first = index >> level << level;
-
-			new = alloc_table(first << g->shift, g->shift);
+			new = alloc_table(table_private(g, t, level < BITS_PER_LONG ?
+							index >> level << level : 0));
 			if (!new)
 				return -ENOMEM;
 			/* its zeroes before the table */
-			smp_store_release(slot, (unsigned long)new);
+			smp_store_release(slot, new);
 		}
-		table = (unsigned long *)*slot;
+		level -= TABLE_BITS;
+		if (!level)
+			return 0;
+		slot = (unsigned long **)*slot + ((index >> level) & TABLE_MASK);
 	}
-	return 0;
 }
 
-static int add_tables_range(struct mmext_gmap *g, unsigned long first,
-			    unsigned long last)
+static int add_tables_range(struct mmext_gmap *g, struct gmap_tree *t,
+			    unsigned long first, unsigned long last)
 {
-	/* of addresses, less one */
-	unsigned long span = BIT(g->shift + TABLE_BITS) - 1;
 	int err;
 
 	for (;;) {
-		err = add_tables(g, first);
+		err = add_tables(g, t, first);
 		if (err)
 			return err;
-		if (last - (first & ~span) <= span)
+		first |= TABLE_MASK;
+		if (first >= last)
 			return 0;
-		first = (first | span) + 1;
+		first++;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -251,194 +281,191 @@ unsigned long mmext_gmap_translate(struct mmext_gmap *gmap,
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_translate);
 
-/* Extents by guest address: they do not overlap. */
-
-/* Where an extent belongs among them: below @parent, at @link. */
-struct place {
-	struct rb_node *parent;
-	struct rb_node **link;
-};
-
 /*
- * The first extent that ends at @gaddr or behind it; and the place of one that begins
- * there, if none is in its way.
+ * Names: which guest segments show a segment of the parent's.  Mostly it is one, and
+ * its address is the word; where there are more they are a list, by two words each
+ * in a third tree.  Names change under space->lock.
  */
-static struct gmap_extent *find_extent(struct mmext_gmap *g,
-				       unsigned long gaddr, struct place *place)
-{
-	struct gmap_extent *e, *found = NULL;
 
-	place->link = &g->by_gaddr.rb_node;
-	place->parent = NULL;
-	while (*place->link) {
-		place->parent = *place->link;
-		e = rb_entry(place->parent, struct gmap_extent, by_gaddr);
-		if (extent_last(e) >= gaddr) {
-			found = e;
-			place->link = &place->parent->rb_left;
-		} else {
-			place->link = &place->parent->rb_right;
-		}
+/* The words of the next and the one before it in the list; NULL: it is by itself. */
+static unsigned long *link_of(const struct mmext_gmap *g, unsigned long gaddr)
+{
+	return g->links.root ?
+	       tree_word(&g->links, gaddr >> g->shift << 1) : NULL;
+}
+
+static unsigned long name_segment(unsigned long name)
+{
+	return name & ~GMAP_WORD_BITS;
+}
+
+static void count_name(unsigned long *name, int by)
+{
+	struct page *page = virt_to_page(name);
+
+	WRITE_ONCE(page->private, page->private + by);
+}
+
+/* There is room, see prepare(). */
+static void add_name(struct mmext_gmap *g, unsigned long *name,
+		     unsigned long gaddr)
+{
+	unsigned long self = gaddr | GMAP_MAPPED;
+
+	if (*name) {
+		link_of(g, gaddr)[0] = *name;
+		link_of(g, name_segment(*name))[1] = self;
+	} else {
+		count_name(name, 1);
 	}
-	return found;
+	WRITE_ONCE(*name, self);
 }
 
-static struct gmap_extent *extent_from(struct mmext_gmap *g,
-				       unsigned long gaddr)
+static void remove_name(struct mmext_gmap *g, unsigned long *name,
+			unsigned long gaddr)
 {
-	struct place place;
+	unsigned long *link = link_of(g, gaddr);
+	unsigned long next = link ? link[0] : 0, prev = link ? link[1] : 0;
 
-	return find_extent(g, gaddr, &place);
-}
-
-static struct gmap_extent *extent_overlap(struct mmext_gmap *g,
-					  unsigned long first,
-					  unsigned long last)
-{
-	struct gmap_extent *e = extent_from(g, first);
-
-	return e && e->gaddr <= last ? e : NULL;
-}
-
-static void insert_extent(struct mmext_gmap *g, struct gmap_extent *e,
-			  const struct place *place)
-{
-	rb_link_node(&e->by_gaddr, place->parent, place->link);
-	rb_insert_color(&e->by_gaddr, &g->by_gaddr);
-
-	write_seqcount_begin(&g->tree_seq);
-	extents_insert(e, &g->by_vmaddr);
-	write_seqcount_end(&g->tree_seq);
-}
-
-static void remove_extent(struct mmext_gmap *g, struct gmap_extent *e)
-{
-	rb_erase(&e->by_gaddr, &g->by_gaddr);
-	write_seqcount_begin(&g->tree_seq);
-	extents_remove(e, &g->by_vmaddr);
-	write_seqcount_end(&g->tree_seq);
-	kfree_rcu(e, rcu);
-}
-
-/* What MAP and UNMAP allocate ahead of any change. */
-static struct gmap_extent *take_spare(struct gmap_extent **spares)
-{
-	struct gmap_extent *e = *spares;
-
-	*spares = e->spare;
-	return e;
-}
-
-static void add_extent_at(struct mmext_gmap *g, struct gmap_extent **spares,
-			  unsigned long gaddr, unsigned long vmaddr,
-			  unsigned long less_one, const struct place *place)
-{
-	struct gmap_extent *e = take_spare(spares);
-
-	e->gaddr = gaddr;
-	e->vm_first = vmaddr;
-	e->vm_last = vmaddr + less_one;
-	insert_extent(g, e, place);
-}
-
-static void add_extent(struct mmext_gmap *g, struct gmap_extent **spares,
-		       unsigned long gaddr, unsigned long vmaddr,
-		       unsigned long less_one)
-{
-	struct place place;
-
-	find_extent(g, gaddr, &place);
-	add_extent_at(g, spares, gaddr, vmaddr, less_one, &place);
-}
-
-static void free_spares(struct gmap_extent *spares)
-{
-	while (spares)
-		kfree(take_spare(&spares));
-}
-
-static int alloc_spares(struct gmap_extent **spares, unsigned long nr,
-			gfp_t gfp)
-{
-	struct gmap_extent *e;
-
-	for (; nr; nr--) {
-		e = kzalloc(sizeof(*e), gfp);
-		if (!e) {
-			free_spares(*spares);
-			*spares = NULL;
-			return -ENOMEM;
-		}
-		e->spare = *spares;
-		*spares = e;
+	if (next)
+		link_of(g, name_segment(next))[1] = prev;
+	if (prev)
+		link_of(g, name_segment(prev))[0] = next;
+	else
+		WRITE_ONCE(*name, next);
+	if (!next && !prev)
+		count_name(name, -1);
+	if (link) {
+		link[0] = 0;
+		link[1] = 0;
 	}
-	return 0;
 }
 
-/* Extents that one step of a change of [@first, @last] makes; *empty: and cuts none. */
-static unsigned long spares_needed(struct mmext_gmap *g, unsigned long first,
-				   unsigned long last, bool *empty,
-				   struct place *place)
+static unsigned long *name_of(const struct mmext_gmap *g, unsigned long vmaddr)
 {
-	struct gmap_extent *e = find_extent(g, first, place);
-	unsigned long nr = 1;
-
-	*empty = !e || e->gaddr > last;
-	if (*empty)
-		return nr;
-	if (e->gaddr < first)
-		nr++;
-	e = extent_from(g, last);
-	if (e && e->gaddr <= last && extent_last(e) > last)
-		nr++;
-	return nr;
+	return tree_word(&g->names, vmaddr >> g->shift);
 }
 
-/* Take what is mapped there out of the trees, and leave the rest of it. */
-static void cut_extents(struct mmext_gmap *g, unsigned long first,
-			unsigned long last, struct gmap_extent **spares)
+/**
+ * gmap_is_named - does a segment show something of a range of the parent's
+ * @g: the space
+ * @first: parent address
+ * @last: parent address
+ *
+ * Context: space->lock; or a section of RCU, for an answer that is checked.
+ */
+bool gmap_is_named(const struct mmext_gmap *g, unsigned long first,
+		   unsigned long last)
 {
-	unsigned long gaddr, vmaddr, end;
-	struct gmap_extent *e;
+	unsigned int shift = g->shift % BITS_PER_LONG;
+	unsigned long index = first >> shift, *name;
 
-	while ((e = extent_overlap(g, first, last))) {
-		gaddr = e->gaddr;
-		end = extent_last(e);
-		vmaddr = e->vm_first;
-		remove_extent(g, e);
-		if (gaddr < first)
-			add_extent(g, spares, gaddr, vmaddr, first - 1 - gaddr);
-		if (end > last)
-			add_extent(g, spares, last + 1,
-				   vmaddr + (last + 1 - gaddr),
-				   end - (last + 1));
+	/* mostly it is a page, or a few */
+	if (likely(index == last >> shift)) {
+		if (index > g->names.last)
+			return false;
+		name = tree_word(&g->names, index);
+		return name && READ_ONCE(*name);
+	}
+	return next_word(&g->names, &index, last >> shift, true);
+}
+EXPORT_SYMBOL_MMEXT_TEST(gmap_is_named);
+
+/* The next that one segment alone shows, in a row with what @a is of. */
+static bool goes_on(const struct mmext_gmap *g, const struct gmap_alias *a,
+		    const unsigned long *name, unsigned long gaddr)
+{
+	unsigned long *link;
+
+	/* of the same table, so that it is the next word */
+	if (!(a->index & TABLE_MASK) || *name != (gaddr | GMAP_MAPPED))
+		return false;
+	link = link_of(g, gaddr);
+	return !link || !link[0];
+}
+
+/**
+ * gmap_next_alias - what shows a range of the parent's: the next
+ * @g: the space
+ * @a: where it is
+ * @first: parent address
+ * @last: parent address
+ *
+ * Context: space->lock.
+ * Return: false there is none.
+ */
+bool gmap_next_alias(struct mmext_gmap *g, struct gmap_alias *a,
+		     unsigned long first, unsigned long last)
+{
+	unsigned long in_segment = gmap_in_segment(g), name, *at, *link;
+	unsigned long vmaddr, gaddr;
+
+	for (;;) {
+		at = NULL;
+		name = a->chain;
+		if (!name) {
+			at = next_word(&g->names, &a->index, last >> g->shift,
+				       true);
+			if (!at)
+				return false;
+			name = *at;
+			a->segment = a->index++ << g->shift;
+		}
+		vmaddr = a->segment;
+		gaddr = name_segment(name);
+		link = link_of(g, gaddr);
+		a->chain = link ? link[0] : 0;
+		a->vmaddr = max(first, vmaddr);
+		a->gfirst = gaddr + (a->vmaddr - vmaddr);
+
+		while (at && !a->chain && a->index <= last >> g->shift &&
+		       goes_on(g, a, ++at, gaddr + in_segment + 1)) {
+			a->index++;
+			gaddr += in_segment + 1;
+			vmaddr += in_segment + 1;
+		}
+		/* only the limit ends a segment before its end */
+		a->glast = min(gaddr + min(in_segment, last - vmaddr),
+			       g->limit);
+		if (a->gfirst <= a->glast)
+			return true;
 	}
 }
 
 /*
- * Give a segment another translation, or with 0 none, in one step for those who look
- * it up without a lock.  What shows the old one leaves every window, and its arms go.
- * Returns whether it was linked.
+ * Nothing of a range is in any window any more, nor in a TLB: before it is nobody's
+ * concern what becomes of the parent's pages.  Nothing comes back as long as the lock
+ * is held.
  */
-static bool change_word(struct mmext_gmap *g, unsigned long gaddr,
-			unsigned long word)
+static void take_out(struct mmext_gmap *g, unsigned long first,
+		     unsigned long last)
 {
-	unsigned long first = gmap_segment_first(g, gaddr);
-	unsigned long last = gmap_segment_last(g, gaddr);
-	unsigned long *entry = gmap_entry(g, gaddr);
-	unsigned long old = entry ? *entry : 0;
+	if (!g->nr_linked)
+		return;
+	gmap_window_clear(g, first, last);
+	gmap_window_flush(g);
+}
+
+/*
+ * Give a segment that was taken out another translation, or with 0 none, in one step
+ * for those who look it up without a lock.  Its arms go, with an event each, and then
+ * what would have told of them.  Returns whether it was linked.
+ */
+static bool set_word(struct mmext_gmap *g, unsigned long gaddr,
+		     unsigned long *entry, unsigned long word)
+{
+	unsigned long old = *entry;
 
 	g->seq++;
-	if (!old && !word)
-		return false;
+	gmap_fire_range(g, gaddr, gmap_segment_last(g, gaddr));
+	if (old)
+		remove_name(g, name_of(g, old), gaddr);
 	WRITE_ONCE(*entry, word);
+	if (word)
+		add_name(g, name_of(g, word), gaddr);
 	g->nr_segments += !!word - !!old;
-	gmap_fire_range(g, first, last);
-	if (!(old & GMAP_LINKED))
-		return false;
-	g->nr_linked--;
-	gmap_window_clear(g, first, last);
-	return true;
+	g->nr_linked -= !!(old & GMAP_LINKED);
+	return old & GMAP_LINKED;
 }
 
 /**
@@ -449,15 +476,20 @@ static bool change_word(struct mmext_gmap *g, unsigned long gaddr,
  * The segment's entries leave every window, its translation goes, and so do its arms,
  * with an event each.  Other segments that name the same memory stay as they are.
  *
- * Differs from __gmap_unmap_by_gaddr(): the flush is mmext_gmap_unlock()'s.  That
- * a range is mapped, which mmext_gmap_unmap_segment() undoes, stays on record.
+ * Differs from __gmap_unmap_by_gaddr(): what is cleared is flushed.
  *
  * Context: space->lock (mmext_gmap_lock()).
- * Return: 1 if it was linked, so that a flush may be due; 0.
+ * Return: 1 if it was linked; 0.
  */
 int __mmext_gmap_unmap_by_gaddr(struct mmext_gmap *gmap, unsigned long gaddr)
 {
-	return change_word(gmap, gaddr, 0);
+	unsigned long first = gmap_segment_first(gmap, gaddr);
+	unsigned long *entry = gmap_entry(gmap, gaddr);
+
+	if (!entry || !*entry)
+		return 0;
+	take_out(gmap, first, gmap_segment_last(gmap, gaddr));
+	return set_word(gmap, first, entry, 0);
 }
 EXPORT_SYMBOL_GPL(__mmext_gmap_unmap_by_gaddr);
 
@@ -473,23 +505,14 @@ static bool next_segment(struct mmext_gmap *g, unsigned long *gaddr,
 	return true;
 }
 
-static void unmap_words(struct mmext_gmap *g, unsigned long first,
-			unsigned long last)
-{
-	unsigned long gaddr = first;
-
-	do {
-		__mmext_gmap_unmap_by_gaddr(g, gaddr);
-	} while (next_segment(g, &gaddr, last));
-}
-
 static void map_words(struct mmext_gmap *g, unsigned long first,
 		      unsigned long last, unsigned long vmaddr)
 {
 	unsigned long gaddr = first;
 
 	do {
-		change_word(g, gaddr, (vmaddr + (gaddr - first)) | GMAP_MAPPED);
+		set_word(g, gaddr, gmap_entry(g, gaddr),
+			 (vmaddr + (gaddr - first)) | GMAP_MAPPED);
 	} while (next_segment(g, &gaddr, last));
 }
 
@@ -508,6 +531,55 @@ static int check_segments(struct mmext_gmap *g, unsigned long to,
 	return 0;
 }
 
+/* Have lists for those of a range that somebody names already. */
+static int add_links(struct mmext_gmap *g, unsigned long first,
+		     unsigned long last, unsigned long vmaddr)
+{
+	unsigned long index = vmaddr >> g->shift, gaddr, *name;
+	unsigned long end = (vmaddr + (last - first)) >> g->shift;
+	int err;
+
+	while ((name = next_word(&g->names, &index, end, true))) {
+		gaddr = first + ((index << g->shift) - vmaddr);
+		err = add_tables(g, &g->links, gaddr >> g->shift << 1);
+		if (!err)
+			err = add_tables(g, &g->links,
+					 name_segment(READ_ONCE(*name)) >>
+					 g->shift << 1);
+		if (err)
+			return err;
+		if (index++ == end)
+			break;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Have all that there has to be for a range to be mapped. */
+static int prepare(struct mmext_gmap *g, unsigned long first,
+		   unsigned long last, unsigned long vmaddr)
+{
+	int err;
+
+	err = add_tables_range(g, &g->words, first >> g->shift,
+			       last >> g->shift);
+	if (!err)
+		err = add_tables_range(g, &g->names, vmaddr >> g->shift,
+				       (vmaddr + (last - first)) >> g->shift);
+	return err ?: add_links(g, first, last, vmaddr);
+}
+
+/* What one hold of the spinlock does of a range. */
+static unsigned long end_of_step(struct mmext_gmap *g, unsigned long first,
+				 unsigned long last)
+{
+	unsigned long step = (STEP_SEGMENTS << g->shift) - 1;
+
+	return last - first > step ? first + step : last;
+}
+
 /*
  * Replace what is mapped from @first to @last by @vmaddr on.  What it needs is
  * allocated ahead, so it is done whole or not at all; in steps, for the spinlock's
@@ -516,74 +588,71 @@ static int check_segments(struct mmext_gmap *g, unsigned long to,
 static int replace(struct mmext_gmap *g, unsigned long first,
 		   unsigned long last, unsigned long vmaddr)
 {
-	unsigned long step = (STEP_SEGMENTS << g->shift) - 1;
-	unsigned long steps, end;
-	struct gmap_extent *spares = NULL;
-	struct place place;
-	bool empty = false;
+	unsigned long end;
 	int err;
 
-	err = add_tables_range(g, first, last);
-	if (err)
-		return err;
-
-	/* one step may leave to the next what that has to cut again */
-	steps = (last - first) / (step + 1) + 1;
-	err = alloc_spares(&spares, steps == 1 ?
-			   spares_needed(g, first, last, &empty, &place) :
-			   3 * steps, GFP_KERNEL_ACCOUNT);
+	err = prepare(g, first, last, vmaddr);
 	if (err)
 		return err;
 
 	for (;;) {
-		end = last - first > step ? first + step : last;
+		end = end_of_step(g, first, last);
 		mmext_gmap_lock(g);
-		if (!empty)
-			cut_extents(g, first, end, &spares);
+		take_out(g, first, end);
 		map_words(g, first, end, vmaddr);
-		/* the trees are the mutex's, so that the place is still it */
-		if (empty)
-			add_extent_at(g, &spares, first, vmaddr, end - first,
-				      &place);
-		else
-			add_extent(g, &spares, first, vmaddr, end - first);
-		/* who looks into the trees in vain may be under way */
+		/* who looks for names in vain may be under way */
 		gmap_unsettle(&g->unsettled);
 		mmext_gmap_unlock(g);
 		if (end == last)
-			break;
+			return 0;
 		vmaddr += end + 1 - first;
 		first = end + 1;
 		cond_resched();
 	}
-	free_spares(spares);
-	return 0;
 }
 
 /*
- * Nothing is mapped from @first to @last any more.  To have less there is always
- * memory enough; and of what was never mapped there is any amount, and no work.
+ * replace() of one segment, under the lock, if there is all for it, and nobody else's
+ * name.  Returns whether it was done.
+ */
+static bool replace_one(struct mmext_gmap *g, unsigned long first,
+			unsigned long last, unsigned long vmaddr)
+{
+	unsigned long *entry, *name;
+
+	if (last - first > gmap_in_segment(g))
+		return false;
+	entry = gmap_entry(g, first);
+	name = name_of(g, vmaddr);
+	if (!entry || !name || *name)
+		return false;
+	if (*entry & GMAP_LINKED)
+		take_out(g, first, last);
+	set_word(g, first, entry, vmaddr | GMAP_MAPPED);
+	return true;
+}
+
+/*
+ * Nothing is mapped from @first to @last any more.  Of what was never mapped there is
+ * any amount, and no work.
  */
 static void unmap_range(struct mmext_gmap *g, unsigned long first,
 			unsigned long last)
 {
-	unsigned long step = (STEP_SEGMENTS << g->shift) - 1, end;
-	struct gmap_extent *spares = NULL, *e;
+	unsigned long index = first >> g->shift, end, *entry;
 
-	while ((e = extent_overlap(g, first, last))) {
-		first = max(first, e->gaddr);
-		end = last - first > step ? first + step : last;
-		/* what is left of two that are cut into */
-		alloc_spares(&spares, 2, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	while (next_word(&g->words, &index, last >> g->shift, false)) {
+		first = index << g->shift;
+		end = end_of_step(g, first, last);
 		mmext_gmap_lock(g);
-		cut_extents(g, first, end, &spares);
-		unmap_words(g, first, end);
+		take_out(g, first, end);
+		while ((entry = next_word(&g->words, &index, end >> g->shift,
+					  false)))
+			set_word(g, index << g->shift, entry, 0);
 		mmext_gmap_unlock(g);
-		free_spares(spares);
-		spares = NULL;
 		if (end == last)
 			break;
-		first = end + 1;
+		index = (end + 1) >> g->shift;
 		cond_resched();
 	}
 }
@@ -629,6 +698,17 @@ int mmext_gmap_unmap_segment(struct mmext_gmap *gmap, unsigned long to,
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_unmap_segment);
 
+static int check_map(struct mmext_gmap *g, unsigned long from,
+		     unsigned long to, unsigned long len, unsigned long *last)
+{
+	if (check_segments(g, to, len, last))
+		return -EINVAL;
+	if (from & gmap_in_segment(g) || from + len - 1 < from ||
+	    from + len - 1 >= g->mm->task_size)
+		return -EINVAL;
+	return 0;
+}
+
 /**
  * mmext_gmap_map_segment - map segments into a space
  * @gmap: the space
@@ -652,14 +732,62 @@ int mmext_gmap_map_segment(struct mmext_gmap *gmap, unsigned long from,
 {
 	unsigned long last;
 
-	if (check_segments(gmap, to, len, &last))
-		return -EINVAL;
-	if (from & gmap_in_segment(gmap) || from + len - 1 < from ||
-	    from + len - 1 >= gmap->mm->task_size)
+	if (check_map(gmap, from, to, len, &last))
 		return -EINVAL;
 	return change(gmap, to, last, true, from);
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_map_segment);
+
+/**
+ * mmext_gmap_map_pieces - map many pieces into a space
+ * @gmap: the space
+ * @pieces: them, each as for mmext_gmap_map_segment()
+ * @nr: how many
+ * @done: set to how many were mapped, of which this is the first @done
+ *
+ * mmext_gmap_map_segment() of each, in turn, at less cost where they are a segment each.
+ *
+ * Context: process context, may sleep.
+ * Return: 0; or as mmext_gmap_map_segment() of the piece that was not mapped.
+ */
+int mmext_gmap_map_pieces(struct mmext_gmap *gmap,
+			  const struct mmext_gmap_piece *pieces,
+			  unsigned int nr, unsigned int *done)
+{
+	const struct mmext_gmap_piece *p = pieces;
+	unsigned long last;
+	int err = 0;
+
+	*done = 0;
+	if (mutex_lock_killable(&gmap->change))
+		return -EINTR;
+	if (gmap_gone(gmap)) {
+		mutex_unlock(&gmap->change);
+		return -ESRCH;
+	}
+
+	mmext_gmap_lock(gmap);
+	for (; p < pieces + nr; p++) {
+		err = check_map(gmap, p->from, p->to, p->length, &last);
+		if (err)
+			break;
+		if (replace_one(gmap, p->to, last, p->from))
+			continue;
+		gmap_unsettle(&gmap->unsettled);
+		mmext_gmap_unlock(gmap);
+		err = replace(gmap, p->to, last, p->from);
+		mmext_gmap_lock(gmap);
+		if (err)
+			break;
+	}
+	/* as replace() does */
+	gmap_unsettle(&gmap->unsettled);
+	mmext_gmap_unlock(gmap);
+	mutex_unlock(&gmap->change);
+	*done = p - pieces;
+	return err;
+}
+EXPORT_SYMBOL_GPL(mmext_gmap_map_pieces);
 
 /* From segment to segment. */
 static noinline unsigned long contiguous(struct mmext_gmap *g,
@@ -723,20 +851,16 @@ EXPORT_SYMBOL_GPL(mmext_gmap_contiguous);
 unsigned long mmext_gmap_reverse(struct mmext_gmap *gmap, unsigned long vmaddr,
 				 u64 *gaddrs, unsigned long nr)
 {
-	unsigned long gfirst, glast __maybe_unused, found = 0, *entry;
-	struct gmap_extent *e;
+	unsigned long found = 0;
+	struct gmap_alias a;
 
-	mmext_gmap_lock(gmap);
-	gmap_for_each_alias(gmap, e, vmaddr, vmaddr, gfirst, glast) {
-		entry = gmap_entry(gmap, gfirst);
-		if (!entry || !(*entry & GMAP_MAPPED))
-			continue;
+	spin_lock(&gmap->lock);
+	gmap_for_each_alias(gmap, &a, vmaddr, vmaddr) {
 		if (found < nr)
-			gaddrs[found] = __mmext_gmap_segment_gaddr(entry) +
-					(vmaddr & gmap_in_segment(gmap));
+			gaddrs[found] = a.gfirst;
 		found++;
 	}
-	mmext_gmap_unlock(gmap);
+	spin_unlock(&gmap->lock);
 	return found;
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_reverse);
@@ -769,18 +893,6 @@ void mmext_gmap_unlock(struct mmext_gmap *gmap)
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_unlock);
 
-static void free_extents(struct mmext_gmap *g)
-{
-	struct gmap_extent *e;
-
-	while ((e = extent_from(g, 0))) {
-		mmext_gmap_lock(g);
-		remove_extent(g, e);
-		mmext_gmap_unlock(g);
-		cond_resched();
-	}
-}
-
 /**
  * mmext_gmap_create - make a guest space
  * @mm: the parent, on which the caller holds a reference; to be the caller's own
@@ -797,7 +909,7 @@ struct mmext_gmap *mmext_gmap_create(struct mm_struct *mm, unsigned long limit,
 				     unsigned int shift, unsigned int flags)
 {
 	struct mmext_gmap *g;
-	int err = -ENOMEM;
+	struct gmap_mm *gm;
 
 	if (shift < PAGE_SHIFT || shift > MMEXT_GMAP_MAX_SHIFT ||
 	    flags & ~MMEXT_GMAP_ALLOC_EXCLUSIVE)
@@ -810,9 +922,6 @@ struct mmext_gmap *mmext_gmap_create(struct mm_struct *mm, unsigned long limit,
 	kref_init(&g->ref);
 	mutex_init(&g->change);
 	spin_lock_init(&g->lock);
-	seqcount_spinlock_init(&g->tree_seq, &g->lock);
-	g->by_vmaddr = RB_ROOT_CACHED;
-	g->by_gaddr = RB_ROOT;
 	g->records = RB_ROOT_CACHED;
 	xa_init_flags(&g->arms, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&g->blocks, XA_FLAGS_ACCOUNT);
@@ -821,35 +930,26 @@ struct mmext_gmap *mmext_gmap_create(struct mm_struct *mm, unsigned long limit,
 	g->limit = limit;
 	g->shift = shift;
 	g->flags = flags;
-	while (g->top + TABLE_BITS < BITS_PER_LONG &&
-	       limit >> shift >> (g->top + TABLE_BITS))
-		g->top += TABLE_BITS;
+	init_tree(&g->words, limit >> shift);
+	init_tree(&g->names, (mm->task_size - 1) >> shift);
+	init_tree(&g->links, limit >> shift << 1 | 1);
 
-	g->root = alloc_table(0, shift);
-	if (!g->root)
-		goto free;
-
-	g->gm = gmap_mm_get(mm);
-	if (IS_ERR(g->gm)) {
-		err = PTR_ERR(g->gm);
-		goto free_root;
+	gm = gmap_mm_get(mm);
+	if (IS_ERR(gm)) {
+		kfree(g);
+		return ERR_CAST(gm);
 	}
 
 	/* from here on invalidations find it */
-	spin_lock(&g->gm->lock);
-	if (g->gm->gone)
+	g->gm = gm;
+	spin_lock(&gm->lock);
+	if (gm->gone)
 		g->gone = true;
-	list_add_tail_rcu(&g->list, &g->gm->spaces);
-	spin_unlock(&g->gm->lock);
+	list_add_tail_rcu(&g->list, &gm->spaces);
+	spin_unlock(&gm->lock);
 	rcu_assign_pointer(g->self.current_gmap, g);
 	atomic_long_inc(&live_gmaps);
 	return g;
-
-free_root:
-	free_table(g->root, 0);
-free:
-	kfree(g);
-	return ERR_PTR(err);
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_create);
 
@@ -923,8 +1023,9 @@ static void release(struct kref *ref)
 	struct mmext_gmap *g = container_of(ref, struct mmext_gmap, ref);
 
 	mmext_gmap_remove(g);
-	free_extents(g);
-	free_table(g->root, g->top);
+	free_tree(&g->words);
+	free_tree(&g->names);
+	free_tree(&g->links);
 	xa_destroy(&g->arms);
 	gmap_blocks_free(g);
 	gmap_mm_put(g->gm);

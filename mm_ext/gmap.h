@@ -4,20 +4,21 @@
  *
  * A space is four things, each with its own rule:
  *
- *	tables		guest segment to parent address, a radix tree whose last
+ *	words		guest segment to parent address, a radix tree whose last
  *			level holds one word a segment.  Read without a lock;
  *			the words change under @lock, tables are added under
  *			@change and go with the space.
- *	extents		what MAP was told, by guest and by parent address; the
- *			latter is what an invalidation looks into, at first
- *			without a lock (gmap_concerns()).
+ *	names		the same the other way round: which segments show one of
+ *			the parent's.  It is what an invalidation looks into, at
+ *			first without a lock (gmap_concerns()); so a name goes
+ *			when there is nothing of it in any window any more.
  *	arms		guest pages that somebody wants to hear of.
  *	records		the entries that windows have, 2 MiB of a page table each.
  *
  * Locks, outermost first:
  *
  *	mmap lock of a window's mm, then by trylock that of the parent
- *	space->change	(mutex: who changes extents and adds tables)
+ *	space->change	(mutex: who maps, unmaps and adds tables)
  *	view->lock	(mutex: which space a view shows)
  *	gmap_mm->lock	(spinlock: the records in an mm, by address)
  *	space->lock	(spinlock)
@@ -35,7 +36,6 @@
 #include <linux/mmext.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
-#include <linux/seqlock.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
@@ -53,30 +53,15 @@ enum gmap_arm {
 };
 
 /**
- * struct gmap_extent - a range that MAP was told of
- * @by_vmaddr: in space->by_vmaddr
- * @subtree_last: largest @vm_last below
- * @vm_first: parent address of its first byte
- * @vm_last: and of its last
- * @gaddr: guest address of its first byte
- * @by_gaddr: in space->by_gaddr
- * @rcu: gmap_concerns() looks at it without a lock
- * @spare: the next one that was allocated ahead
- *
- * It does not change while it is in the trees: what is left of one that a range is
- * cut out of are new ones.
+ * struct gmap_tree - words by index, in tables of a page
+ * @root: the root table, or NULL
+ * @top: shift of the index into it
+ * @last: the last index
  */
-struct gmap_extent {
-	struct rb_node by_vmaddr;
-	unsigned long subtree_last;
-	unsigned long vm_first;
-	unsigned long vm_last;
-	unsigned long gaddr;
-	struct rb_node by_gaddr;
-	union {
-		struct rcu_head rcu;
-		struct gmap_extent *spare;
-	};
+struct gmap_tree {
+	unsigned long *root;
+	unsigned int top;
+	unsigned long last;
 };
 
 /**
@@ -170,17 +155,15 @@ struct gmap_stats {
  * @shift: log2 of the bytes of a segment
  * @flags: MMEXT_GMAP_ALLOC_* bits
  * @gone: the parent has gone, or the space was removed
- * @top: shift of the index into the root table
- * @root: the root table
- * @change: who changes extents and adds tables
+ * @words: segments, by guest address
+ * @names: segments that show one of the parent's, by parent address
+ * @links: of those that show the same, by guest address
+ * @change: who maps, unmaps and adds tables
  * @self: what windows show that are of the space itself
  * @lock: of what follows
- * @tree_seq: changes of @by_vmaddr
- * @by_vmaddr: extents by parent address
- * @by_gaddr: extents by guest address
  * @seq: moves with everything that makes a look-up stale
  * @busy: invalidations in progress that concern the space
- * @unsettled: moves when extents came, or @busy had no room: then there may be
+ * @unsettled: moves when names came, or @busy had no room: then there may be
  *	invalidations in progress that are not in @busy
  * @settled: what that was when all of these had ended
  * @nr_segments: that are mapped
@@ -204,15 +187,13 @@ struct mmext_gmap {
 	unsigned int shift;
 	unsigned int flags;
 	bool gone;
-	unsigned int top;
-	unsigned long *root;
+	struct gmap_tree words;
+	struct gmap_tree names;
+	struct gmap_tree links;
 	struct mutex change; /* who maps and unmaps */
 	struct mmext_gmap_view self;
 
 	spinlock_t lock; /* see above */
-	seqcount_spinlock_t tree_seq;
-	struct rb_root_cached by_vmaddr;
-	struct rb_root by_gaddr;
 	unsigned long seq;
 	struct gmap_busy_table busy;
 	unsigned long unsettled;
@@ -259,24 +240,38 @@ static inline bool gmap_gone(const struct mmext_gmap *g)
 
 /* gmap.c */
 unsigned long *gmap_entry(const struct mmext_gmap *g, unsigned long gaddr);
-struct gmap_extent *gmap_first_extent(struct mmext_gmap *g, unsigned long first,
-				      unsigned long last);
-struct gmap_extent *gmap_next_extent(struct gmap_extent *e, unsigned long first,
-				     unsigned long last);
+bool gmap_is_named(const struct mmext_gmap *g, unsigned long first,
+		   unsigned long last);
+
+/**
+ * struct gmap_alias - a guest range that shows something of a range of the parent's
+ * @gfirst: guest address of its first byte
+ * @glast: and of its last
+ * @vmaddr: parent address that @gfirst shows
+ * @index: parent's segment that the search goes on with
+ * @segment: parent address of the one it is at
+ * @chain: the next name of that, or 0
+ */
+struct gmap_alias {
+	unsigned long gfirst;
+	unsigned long glast;
+	unsigned long vmaddr;
+	unsigned long index;
+	unsigned long segment;
+	unsigned long chain;
+};
+
+bool gmap_next_alias(struct mmext_gmap *g, struct gmap_alias *a,
+		     unsigned long first, unsigned long last);
 
 /*
- * Each guest range [_gfirst, _glast] that shows something of the parent's range
- * [_first, _last].
+ * Each guest range that shows something of the parent's range [_first, _last].
  *
  * Context: space->lock.
  */
-#define gmap_for_each_alias(_g, _e, _first, _last, _gfirst, _glast)	\
-	for ((_e) = gmap_first_extent(_g, _first, _last);		\
-	     (_e) && ((_gfirst) = (_e)->gaddr +				\
-			(max((_first), (_e)->vm_first) - (_e)->vm_first), \
-		      (_glast) = (_e)->gaddr +				\
-			(min((_last), (_e)->vm_last) - (_e)->vm_first), 1); \
-	     (_e) = gmap_next_extent(_e, _first, _last))
+#define gmap_for_each_alias(_g, _a, _first, _last)			\
+	for ((_a)->index = (_first) >> (_g)->shift, (_a)->chain = 0;	\
+	     gmap_next_alias(_g, _a, _first, _last);)
 
 /* gmap_link.c */
 

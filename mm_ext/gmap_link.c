@@ -18,12 +18,12 @@ static bool linked_elsewhere(struct mmext_gmap *g, const unsigned long *word,
 			     unsigned long vmaddr)
 {
 	unsigned long first = gmap_segment_first(g, vmaddr);
-	unsigned long gfirst, glast __maybe_unused, *other;
-	struct gmap_extent *e;
+	struct gmap_alias a;
+	unsigned long *other;
 
-	gmap_for_each_alias(g, e, first, first, gfirst, glast) {
-		other = gmap_entry(g, gfirst);
-		if (other && other != word && *other & GMAP_LINKED)
+	gmap_for_each_alias(g, &a, first, first) {
+		other = gmap_entry(g, a.gfirst);
+		if (other != word && *other & GMAP_LINKED)
 			return true;
 	}
 	return false;
@@ -129,13 +129,12 @@ int __mmext_gmap_unlink_by_vmaddr(struct mmext_gmap *gmap,
 				  unsigned long vmaddr)
 {
 	unsigned long first = gmap_segment_first(gmap, vmaddr);
-	unsigned long gfirst, glast;
-	struct gmap_extent *e;
+	struct gmap_alias a;
 	int ret = 0;
 
 	gmap->seq++;
-	gmap_for_each_alias(gmap, e, first, first, gfirst, glast)
-		ret |= gmap_unlink_range(gmap, gfirst, glast);
+	gmap_for_each_alias(gmap, &a, first, first)
+		ret |= gmap_unlink_range(gmap, a.gfirst, a.glast);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(__mmext_gmap_unlink_by_vmaddr);

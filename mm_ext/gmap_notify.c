@@ -177,11 +177,7 @@ EXPORT_SYMBOL_MMEXT_TEST(gmap_mm_settle);
 bool gmap_concerns(struct mmext_gmap *g, unsigned long first,
 		   unsigned long last)
 {
-	unsigned int seq = raw_read_seqcount(&g->tree_seq);
-	bool found = gmap_first_extent(g, first, last);
-
-	/* a tree that was changed meanwhile may have hidden one */
-	return found || seq & 1 || read_seqcount_retry(&g->tree_seq, seq);
+	return gmap_is_named(g, first, last);
 }
 EXPORT_SYMBOL_MMEXT_TEST(gmap_concerns);
 
@@ -522,8 +518,7 @@ EXPORT_SYMBOL_GPL(mmext_gmap_protect_notify);
 void mmext_ptep_notify(struct mm_struct *mm, unsigned long vmaddr, pte_t *pte)
 {
 	unsigned long first = vmaddr & PAGE_MASK, last = first | ~PAGE_MASK;
-	unsigned long gfirst, glast;
-	struct gmap_extent *e;
+	struct gmap_alias a;
 	struct mmext_gmap *g;
 	struct gmap_mm *gm;
 
@@ -532,8 +527,8 @@ void mmext_ptep_notify(struct mm_struct *mm, unsigned long vmaddr, pte_t *pte)
 		if (!READ_ONCE(g->nr_armed))
 			continue;
 		spin_lock(&g->lock);
-		gmap_for_each_alias(g, e, first, last, gfirst, glast)
-			gmap_fire_range(g, gfirst, glast);
+		gmap_for_each_alias(g, &a, first, last)
+			gmap_fire_range(g, a.gfirst, a.glast);
 		spin_unlock(&g->lock);
 	}
 	rcu_read_unlock();
@@ -581,16 +576,17 @@ EXPORT_SYMBOL_GPL(mmext_gmap_unlink);
 static bool find_armed(struct mmext_gmap *g, unsigned long first,
 		       unsigned long last, unsigned long *vmaddr)
 {
-	unsigned long gfirst, glast, index;
-	struct gmap_extent *e;
+	struct gmap_alias a;
+	unsigned long index;
 	bool found = false;
 
 	spin_lock(&g->lock);
-	gmap_for_each_alias(g, e, first, last, gfirst, glast) {
-		index = gfirst >> PAGE_SHIFT;
-		if (!xa_find(&g->arms, &index, glast >> PAGE_SHIFT, XA_PRESENT))
+	gmap_for_each_alias(g, &a, first, last) {
+		index = a.gfirst >> PAGE_SHIFT;
+		if (!xa_find(&g->arms, &index, a.glast >> PAGE_SHIFT,
+			     XA_PRESENT))
 			continue;
-		*vmaddr = e->vm_first + ((index << PAGE_SHIFT) - e->gaddr);
+		*vmaddr = a.vmaddr + ((index << PAGE_SHIFT) - a.gfirst);
 		found = true;
 		break;
 	}
@@ -606,11 +602,11 @@ static bool find_armed(struct mmext_gmap *g, unsigned long first,
 static void invalidate(struct mmext_gmap *g, unsigned long first,
 		       unsigned long last, const void *key, bool tables_go)
 {
-	unsigned long gfirst, glast, vmaddr;
-	struct gmap_extent *e;
+	struct gmap_alias a;
+	unsigned long vmaddr;
 
 	mmext_gmap_lock(g);
-	if (!gmap_first_extent(g, first, last)) {
+	if (!gmap_is_named(g, first, last)) {
 		mmext_gmap_unlock(g);
 		return;
 	}
@@ -620,11 +616,11 @@ static void invalidate(struct mmext_gmap *g, unsigned long first,
 		gmap_unsettle(&g->unsettled);
 
 	if (g->nr_linked) {
-		gmap_for_each_alias(g, e, first, last, gfirst, glast) {
+		gmap_for_each_alias(g, &a, first, last) {
 			if (tables_go)
-				gmap_unlink_range(g, gfirst, glast);
+				gmap_unlink_range(g, a.gfirst, a.glast);
 			else
-				gmap_window_clear(g, gfirst, glast);
+				gmap_window_clear(g, a.gfirst, a.glast);
 		}
 	}
 	mmext_gmap_unlock(g);

@@ -212,11 +212,11 @@ static inline bool mmext_vma_pte_is(struct vm_area_struct *vma, pte_t pte,
 }
 
 /* Entries that mmext_some_dirty() looks at, of a table that is locked. */
-#define MMEXT_SOME_PTES	8
+#define MMEXT_SOME_PTES	16
 
 /*
  * Is one of them dirty?  Or so it seems: whether it is ours, and there at all, is to be
- * seen.  On x86 it is bits of an entry by themselves that say it.
+ * seen.  On x86 there are bits of an entry that say it by themselves.
  */
 static __always_inline bool mmext_some_dirty(const pte_t *ptep)
 {
@@ -224,9 +224,11 @@ static __always_inline bool mmext_some_dirty(const pte_t *ptep)
 #ifdef CONFIG_X86
 	u64 val = 0;
 
-#pragma GCC unroll 8
-	for (i = 0; i < MMEXT_SOME_PTES; i++)
-		val |= native_pte_val(READ_ONCE(ptep[i]));
+#pragma GCC unroll 16
+	for (i = 0; i < MMEXT_SOME_PTES; i++) {
+		/* what the processor sets meanwhile is for who asks next */
+		val |= data_race(native_pte_val(ptep[i]));
+	}
 	return pte_dirty(native_make_pte(val));
 #else
 	for (i = 0; i < MMEXT_SOME_PTES; i++) {

@@ -260,6 +260,69 @@ TEST_F_TIMEOUT(window, map_racing_a_fault_leaves_what_was_mapped_last, 120)
 	EXPECT_EQ(0, m.failed);
 }
 
+static void *unmap_on(void *arg)
+{
+	struct mapper *m = arg;
+
+	pin(1);
+	while (!load(&m->end)) {
+		if (gmap_unmap(m->fd, GUEST, LENGTH) ||
+		    gmap_map(m->fd, m->first, GUEST, LENGTH))
+			m->failed++;
+		store(&m->rounds, m->rounds + 1);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/*
+ * What the parent gave up while it was being unmapped here is shown no more, either:
+ * segments of a page, so that there are many.
+ */
+TEST_F_TIMEOUT(window, unmap_racing_a_change_of_the_parent, 120)
+{
+	struct rounds rounds = gmap_rounds(3000);
+	struct mapper m = { .first = HOST(0) };
+	unsigned int shown = 0;
+	volatile __u32 *at;
+	pthread_t thread;
+	__u32 seen = 0;
+	char *window;
+	int i, n, ret;
+
+	NEED();
+	if (self->kind != HOST_SHARED)
+		SKIP(return, "not of such memory");
+	m.fd = gmap_create(LIMIT, 12, 0);
+	ASSERT_LE(0, m.fd);
+	window = window_map(m.fd, LENGTH, GUEST);
+	ASSERT_NE(MAP_FAILED, window);
+	ASSERT_EQ(0, gmap_map(m.fd, HOST(0), GUEST, LENGTH));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, unmap_on, &m));
+	pin(0);
+	for (i = 0; rounds_go_on(&rounds, i) || load(&m.rounds) < 100; i++) {
+		n = PAGES - 1 - i % 64;
+		at = (volatile __u32 *)(window + n * page_size);
+		peek_word(at, &seen);
+		/* the number of another page, and next time its own again */
+		ASSERT_EQ(HOST(n), host_map_at(self->kind, self->backing,
+					       HOST(n), page_size,
+					       (i & 64 ? n : 0) * page_size));
+		ret = peek_word(at, &seen);
+		ASSERT_TRUE(!ret || ret == -SIGBUS);
+		if (!ret)
+			ASSERT_EQ(i & 64 ? n + 1 : 1, seen)
+				TH_LOG("round %d", i);
+		shown += !ret;
+	}
+	store(&m.end, 1);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, m.failed);
+	printf("# %u shown of %d, unmapped %lu times\n", shown, i, m.rounds);
+	munmap(window, LENGTH);
+	close(m.fd);
+}
+
 /* What the parent does to its memory */
 
 TEST_F_TIMEOUT(window, munmap_and_mmap_of_the_parent, 120)

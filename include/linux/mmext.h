@@ -44,6 +44,7 @@
 
 struct iov_iter;
 struct mmext_gmap;
+struct mmext_gmap_piece;
 
 /**
  * struct mmext_stats - what the engine did for a mapping
@@ -403,6 +404,9 @@ int mmext_gmap_unmap_segment(struct mmext_gmap *gmap, unsigned long to,
 			     unsigned long len);
 int mmext_gmap_map_segment(struct mmext_gmap *gmap, unsigned long from,
 			   unsigned long to, unsigned long len);
+int mmext_gmap_map_pieces(struct mmext_gmap *gmap,
+			  const struct mmext_gmap_piece *pieces,
+			  unsigned int nr, unsigned int *done);
 unsigned long __mmext_gmap_translate(struct mmext_gmap *gmap,
 				     unsigned long gaddr);
 unsigned long mmext_gmap_translate(struct mmext_gmap *gmap,
