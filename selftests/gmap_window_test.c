@@ -288,7 +288,7 @@ TEST_F_TIMEOUT(window, unmap_racing_a_change_of_the_parent, 120)
 	pthread_t thread;
 	__u32 seen = 0;
 	char *window;
-	int i, n, ret;
+	int i, n, other, ret;
 
 	NEED();
 	if (self->kind != HOST_SHARED)
@@ -301,18 +301,19 @@ TEST_F_TIMEOUT(window, unmap_racing_a_change_of_the_parent, 120)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, unmap_on, &m));
 	pin(0);
 	for (i = 0; rounds_go_on(&rounds, i) || load(&m.rounds) < 100; i++) {
-		n = PAGES - 1 - i % 64;
+		/* of those whose turn comes first */
+		n = i % 32;
 		at = (volatile __u32 *)(window + n * page_size);
 		peek_word(at, &seen);
-		/* the number of another page, and next time its own again */
+		/* another page of the file, and next time its own again */
+		other = i & 32 ? n : (int)PAGES - 1;
 		ASSERT_EQ(HOST(n), host_map_at(self->kind, self->backing,
 					       HOST(n), page_size,
-					       (i & 64 ? n : 0) * page_size));
+					       other * page_size));
 		ret = peek_word(at, &seen);
 		ASSERT_TRUE(!ret || ret == -SIGBUS);
 		if (!ret)
-			ASSERT_EQ(i & 64 ? n + 1 : 1, seen)
-				TH_LOG("round %d", i);
+			ASSERT_EQ(other + 1, seen) TH_LOG("round %d", i);
 		shown += !ret;
 	}
 	store(&m.end, 1);
