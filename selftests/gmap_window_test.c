@@ -632,7 +632,7 @@ TEST_F_TIMEOUT(window, two_invalidators_of_one_page, 120)
 {
 	struct rounds rounds = gmap_rounds(400);
 	struct zapper z = { .addr = HOST(8), .length = 4 * page_size };
-	__u32 random = 88172645U;
+	__u32 random = 88172645U, seen;
 	pthread_t thread;
 	pid_t pid;
 	int i;
@@ -641,6 +641,7 @@ TEST_F_TIMEOUT(window, two_invalidators_of_one_page, 120)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, zap_on, &z));
 	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		WORD(HOST(8)) = 7;
+		WORD(HOST(8) + 64) = 5;
 		WORD(HOST(9)) = 7;
 		pid = fork();
 		ASSERT_GE(pid, 0);
@@ -650,9 +651,13 @@ TEST_F_TIMEOUT(window, two_invalidators_of_one_page, 120)
 		EXPECT_EQ(7, WORD(WINDOW(9)));
 		store(&z.start, i + 1);
 		spin(next_random(&random) % 4000);
-		WORD(HOST(8) + 64) = i;
+		WORD(HOST(8) + 64) = 1000 + i;
+		seen = WORD(WINDOW(8) + 64);
 		WORD(WINDOW(9) + 64) = i;
 		wait_for(&z.done, i + 1);
+		/* or zapped since, but not what it was before */
+		ASSERT_TRUE(seen == 1000U + i || !seen)
+			TH_LOG("round %d: %u", i, seen);
 		/* whichever was first: one memory */
 		ASSERT_EQ(WORD(HOST(8)), WORD(WINDOW(8))) TH_LOG("round %d", i);
 		ASSERT_EQ(WORD(HOST(8) + 64), WORD(WINDOW(8) + 64));
@@ -776,6 +781,8 @@ TEST_F(window, untouched_page_read_through_it_can_not_be_pinned)
 	NEED();
 	if (self->kind != HOST_ANON)
 		SKIP(return, "not of such memory");
+	/* a huge page of zeroes is another */
+	madvise(self->host, LENGTH, MADV_NOHUGEPAGE);
 	ASSERT_EQ(0, madvise(self->host, LENGTH, MADV_DONTNEED));
 	EXPECT_EQ(0, WORD(WINDOW(0)));
 	EXPECT_EQ(-1, process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
