@@ -377,8 +377,9 @@ static bool goes_on(const struct mmext_gmap *g, const struct gmap_alias *a,
 {
 	unsigned long *link;
 
-	/* of the same table, so that it is the next word */
-	if (!(a->index & TABLE_MASK) || *name != (gaddr | GMAP_MAPPED))
+	/* of the same table, so that it is the next word; and not around the end */
+	if (!(a->index & TABLE_MASK) || !gaddr ||
+	    *name != (gaddr | GMAP_MAPPED))
 		return false;
 	link = link_of(g, gaddr);
 	return !link || !link[0];
@@ -440,9 +441,9 @@ bool gmap_next_alias(struct mmext_gmap *g, struct gmap_alias *a,
 static void take_out(struct mmext_gmap *g, unsigned long first,
 		     unsigned long last)
 {
-	if (!g->nr_linked)
-		return;
-	gmap_window_clear(g, first, last);
+	if (g->nr_linked)
+		gmap_window_clear(g, first, last);
+	/* or of what was unlinked in the same hold */
 	gmap_window_flush(g);
 }
 

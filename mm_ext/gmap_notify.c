@@ -625,7 +625,9 @@ static void invalidate(struct mmext_gmap *g, unsigned long first,
 	}
 	mmext_gmap_unlock(g);
 
-	while (READ_ONCE(g->nr_armed) && find_armed(g, first, last, &vmaddr))
+	/* one that is being removed is found no more, and has no events to come */
+	while (READ_ONCE(g->nr_armed) && !gmap_gone(g) &&
+	       find_armed(g, first, last, &vmaddr))
 		mmext_ptep_notify(g->mm, vmaddr, NULL);
 }
 

@@ -236,7 +236,9 @@ static void mark_record(struct gmap_record *r, const struct found *f)
 			/* the table may begin below guest address 0 */
 			page = ((r->addr + (bit << PAGE_SHIFT) + r->delta) >>
 				PAGE_SHIFT) - f->base;
-			if (mmext_pte_ours(pte) && pte_dirty(pte) &&
+			/* the table may have entries of others as well */
+			if (test_bit(bit, r->present) &&
+			    mmext_pte_ours(pte) && pte_dirty(pte) &&
 			    test_bit(page, f->only))
 				__set_bit(page, f->marks);
 		}

@@ -324,6 +324,27 @@ TEST_F_TIMEOUT(window, unmap_racing_a_change_of_the_parent, 120)
 	close(m.fd);
 }
 
+/* In a row for the parent, and at both ends of all guest addresses. */
+TEST_F(window, names_do_not_go_on_around_the_end)
+{
+	char *window;
+	int fd;
+
+	NEED();
+	fd = gmap_create(~0ULL, 12, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, gmap_map(fd, HOST(0), -4096ULL, 4096));
+	ASSERT_EQ(0, gmap_map(fd, HOST(1), 0, 4096));
+	window = window_map(fd, page_size, 0);
+	ASSERT_NE(MAP_FAILED, window);
+	EXPECT_EQ(2, WORD(window));
+	/* one invalidation of both */
+	ASSERT_EQ(0, munmap(HOST(0), 2 * page_size));
+	EXPECT_EQ(-SIGBUS, peek(window));
+	munmap(window, page_size);
+	close(fd);
+}
+
 /* What the parent does to its memory */
 
 TEST_F_TIMEOUT(window, munmap_and_mmap_of_the_parent, 120)
