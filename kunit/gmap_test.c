@@ -486,7 +486,7 @@ FX_CASE(without_memory_map_changes_nothing)
 	}), KUNIT_ASSERT_EQ(test, 0,
 			    mmext_gmap_map_segment(g, 0, to - 4 * PAGE_SIZE,
 						   12 * PAGE_SIZE)));
-	/* the new extent, and what is left in front */
+	/* tables of names on the way */
 	KUNIT_EXPECT_GE(test, failed, 2UL);
 	KUNIT_EXPECT_EQ(test, mmext_gmap_translate(g, to),
 			(unsigned long)SZ_1G);

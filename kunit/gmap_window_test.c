@@ -199,6 +199,22 @@ FX_CASE(unmapped_segments_leave_the_window_and_others_stay)
 	tear_down(f, &c);
 }
 
+FX_CASE(a_name_goes_after_the_flush_that_is_due)
+{
+	struct case_data c;
+
+	if (!set_up(f, &c))
+		return;
+	KUNIT_ASSERT_EQ(test, fx_put(c.window, 1), 0);
+	mmext_gmap_lock(c.g);
+	KUNIT_EXPECT_EQ(test, __mmext_gmap_unlink_by_vmaddr(c.g, c.parent), 1);
+	KUNIT_EXPECT_PTR_EQ(test, c.g->due.mm, f->mm);
+	KUNIT_EXPECT_EQ(test, __mmext_gmap_unmap_by_gaddr(c.g, 0), 0);
+	KUNIT_EXPECT_NULL(test, c.g->due.mm);
+	mmext_gmap_unlock(c.g);
+	tear_down(f, &c);
+}
+
 FX_CASE(a_mark_is_what_an_entry_tells)
 {
 	unsigned long marks[BITS_TO_LONGS(MMEXT_GMAP_BLOCK_PAGES)];
@@ -448,6 +464,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(a_record_is_of_one_table),
 	KUNIT_CASE(what_a_window_loses_is_dropped_with_its_record),
 	KUNIT_CASE(unmapped_segments_leave_the_window_and_others_stay),
+	KUNIT_CASE(a_name_goes_after_the_flush_that_is_due),
 	KUNIT_CASE(a_mark_is_what_an_entry_tells),
 	KUNIT_CASE(age_is_of_what_is_gone_as_well),
 	KUNIT_CASE(a_view_shows_what_is_enabled),

@@ -20,6 +20,12 @@
 /* Segments that are mapped or unmapped in one hold of the spinlock. */
 #define STEP_SEGMENTS	16384UL
 
+/* Pieces that are, each of which is looked at before. */
+#define STEP_PIECES	1024U
+
+/* Segments that are one alias at most; who wants the first of many looks no further. */
+#define ROW_SEGMENTS	16
+
 static atomic_long_t live_gmaps = ATOMIC_LONG_INIT(0);
 
 long mmext_live_gmaps(void)
@@ -371,7 +377,7 @@ bool gmap_is_named(const struct mmext_gmap *g, unsigned long first,
 }
 EXPORT_SYMBOL_MMEXT_TEST(gmap_is_named);
 
-/* The next that one segment alone shows, in a row with what @a is of. */
+/* Is the next one shown by one segment alone, in a row with what @a is of? */
 static bool goes_on(const struct mmext_gmap *g, const struct gmap_alias *a,
 		    const unsigned long *name, unsigned long gaddr)
 {
@@ -399,7 +405,7 @@ bool gmap_next_alias(struct mmext_gmap *g, struct gmap_alias *a,
 		     unsigned long first, unsigned long last)
 {
 	unsigned long in_segment = gmap_in_segment(g), name, *at, *link;
-	unsigned long vmaddr, gaddr;
+	unsigned long vmaddr, gaddr, row;
 
 	for (;;) {
 		at = NULL;
@@ -419,7 +425,9 @@ bool gmap_next_alias(struct mmext_gmap *g, struct gmap_alias *a,
 		a->vmaddr = max(first, vmaddr);
 		a->gfirst = gaddr + (a->vmaddr - vmaddr);
 
-		while (at && !a->chain && a->index <= last >> g->shift &&
+		row = a->index + ROW_SEGMENTS - 1;
+		while (at && !a->chain && a->index < row &&
+		       a->index <= last >> g->shift &&
 		       goes_on(g, a, ++at, gaddr + in_segment + 1)) {
 			a->index++;
 			gaddr += in_segment + 1;
@@ -613,8 +621,8 @@ static int replace(struct mmext_gmap *g, unsigned long first,
 }
 
 /*
- * replace() of one segment, under the lock, if there is all for it, and nobody else's
- * name.  Returns whether it was done.
+ * replace() of one segment, under the lock, if there is all for it, nobody else's name
+ * and nothing to be flushed.  Returns whether it was done.
  */
 static bool replace_one(struct mmext_gmap *g, unsigned long first,
 			unsigned long last, unsigned long vmaddr)
@@ -625,10 +633,8 @@ static bool replace_one(struct mmext_gmap *g, unsigned long first,
 		return false;
 	entry = gmap_entry(g, first);
 	name = name_of(g, vmaddr);
-	if (!entry || !name || *name)
+	if (!entry || !name || *name || *entry & GMAP_LINKED)
 		return false;
-	if (*entry & GMAP_LINKED)
-		take_out(g, first, last);
 	set_word(g, first, entry, vmaddr | GMAP_MAPPED);
 	return true;
 }
@@ -739,6 +745,28 @@ int mmext_gmap_map_segment(struct mmext_gmap *gmap, unsigned long from,
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_map_segment);
 
+/* As many of these as replace_one() does, from the first on. */
+static unsigned int replace_some(struct mmext_gmap *g,
+				 const struct mmext_gmap_piece *p,
+				 unsigned int nr)
+{
+	unsigned long last;
+	unsigned int i;
+
+	nr = min(nr, STEP_PIECES);
+	mmext_gmap_lock(g);
+	for (i = 0; i < nr; i++, p++) {
+		if (check_map(g, p->from, p->to, p->length, &last) ||
+		    !replace_one(g, p->to, last, p->from))
+			break;
+	}
+	/* as replace() does */
+	if (i)
+		gmap_unsettle(&g->unsettled);
+	mmext_gmap_unlock(g);
+	return i;
+}
+
 /**
  * mmext_gmap_map_pieces - map many pieces into a space
  * @gmap: the space
@@ -755,8 +783,9 @@ int mmext_gmap_map_pieces(struct mmext_gmap *gmap,
 			  const struct mmext_gmap_piece *pieces,
 			  unsigned int nr, unsigned int *done)
 {
-	const struct mmext_gmap_piece *p = pieces;
+	const struct mmext_gmap_piece *p;
 	unsigned long last;
+	unsigned int some;
 	int err = 0;
 
 	*done = 0;
@@ -767,25 +796,21 @@ int mmext_gmap_map_pieces(struct mmext_gmap *gmap,
 		return -ESRCH;
 	}
 
-	mmext_gmap_lock(gmap);
-	for (; p < pieces + nr; p++) {
-		err = check_map(gmap, p->from, p->to, p->length, &last);
-		if (err)
-			break;
-		if (replace_one(gmap, p->to, last, p->from))
+	while (*done < nr) {
+		some = replace_some(gmap, pieces + *done, nr - *done);
+		*done += some;
+		cond_resched();
+		if (some)
 			continue;
-		gmap_unsettle(&gmap->unsettled);
-		mmext_gmap_unlock(gmap);
-		err = replace(gmap, p->to, last, p->from);
-		mmext_gmap_lock(gmap);
+		p = pieces + *done;
+		err = check_map(gmap, p->from, p->to, p->length, &last);
+		if (!err)
+			err = replace(gmap, p->to, last, p->from);
 		if (err)
 			break;
+		++*done;
 	}
-	/* as replace() does */
-	gmap_unsettle(&gmap->unsettled);
-	mmext_gmap_unlock(gmap);
 	mutex_unlock(&gmap->change);
-	*done = p - pieces;
 	return err;
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_map_pieces);

@@ -12,6 +12,7 @@
  *			the parent's.  It is what an invalidation looks into, at
  *			first without a lock (gmap_concerns()); so a name goes
  *			when there is nothing of it in any window any more.
+ *			Tables stay, as those of words do.
  *	arms		guest pages that somebody wants to hear of.
  *	records		the entries that windows have, 2 MiB of a page table each.
  *

@@ -570,16 +570,19 @@ unsigned long mmext_gmap_unlink(struct mm_struct *mm, unsigned long *table,
 EXPORT_SYMBOL_GPL(mmext_gmap_unlink);
 
 /*
- * An armed page that the parent's range shows, by its parent address.  The arm is
- * left to mmext_ptep_notify(), which finds its aliases as well.
+ * An armed page that shows something of the parent's range, by its parent address.
+ * The arm is left to mmext_ptep_notify(), which finds its aliases as well.  @from is
+ * the one before it: of its segment other names may be armed elsewhere.
  */
 static bool find_armed(struct mmext_gmap *g, unsigned long first,
-		       unsigned long last, unsigned long *vmaddr)
+		       unsigned long last, unsigned long from,
+		       unsigned long *vmaddr)
 {
 	struct gmap_alias a;
 	unsigned long index;
 	bool found = false;
 
+	first = max(first, gmap_segment_first(g, from));
 	spin_lock(&g->lock);
 	gmap_for_each_alias(g, &a, first, last) {
 		index = a.gfirst >> PAGE_SHIFT;
@@ -603,7 +606,7 @@ static void invalidate(struct mmext_gmap *g, unsigned long first,
 		       unsigned long last, const void *key, bool tables_go)
 {
 	struct gmap_alias a;
-	unsigned long vmaddr;
+	unsigned long vmaddr = first;
 
 	mmext_gmap_lock(g);
 	if (!gmap_is_named(g, first, last)) {
@@ -627,7 +630,7 @@ static void invalidate(struct mmext_gmap *g, unsigned long first,
 
 	/* one that is being removed is found no more, and has no events to come */
 	while (READ_ONCE(g->nr_armed) && !gmap_gone(g) &&
-	       find_armed(g, first, last, &vmaddr))
+	       find_armed(g, first, last, vmaddr, &vmaddr))
 		mmext_ptep_notify(g->mm, vmaddr, NULL);
 }
 

@@ -782,8 +782,8 @@ static __always_inline bool is_usable(pte_t pte, bool write)
 }
 
 /*
- * What was in a window, readable, was plain; and is it still, or its entry would be gone.
- * So all that there is to see is whether the parent can store there by now.
+ * What is shown is what the parent has, or the entry would be gone.  So all that there is
+ * to see is whether the parent can store there by now, to that same frame.
  */
 static bool look_again(struct shown *s)
 {
@@ -1328,7 +1328,7 @@ void mmext_gmap_view_init(struct mmext_gmap_view *view)
 }
 EXPORT_SYMBOL_GPL(mmext_gmap_view_init);
 
-/* Take out of the windows of a view what they show of a space. */
+/* Take out of the windows of a view what they show of a space.  Context: its lock. */
 static void clear_view(struct mmext_gmap *g, struct mmext_gmap_view *view)
 {
 	struct work w = { .todo = CLEAR, .gfirst = 0, .glast = ULONG_MAX };
@@ -1336,13 +1336,12 @@ static void clear_view(struct mmext_gmap *g, struct mmext_gmap_view *view)
 
 	if (!mmext_tlb_native())
 		return;
-	mmext_gmap_lock(g);
 	for (r = records_iter_first(&g->records, 0, ULONG_MAX); r;
 	     r = records_iter_next(r, 0, ULONG_MAX)) {
 		if (r->view == view)
 			work_record(r, &w);
 	}
-	mmext_gmap_unlock(g);
+	gmap_window_flush(g);
 }
 
 static void show(struct mmext_gmap_view *view, struct mmext_gmap *g)
@@ -1353,11 +1352,19 @@ static void show(struct mmext_gmap_view *view, struct mmext_gmap *g)
 	old = rcu_dereference_protected(view->current_gmap,
 					lockdep_is_held(&view->lock));
 	if (old != g) {
-		rcu_assign_pointer(view->current_gmap,
-				   g ? mmext_gmap_get(g) : NULL);
-		/* who inserts looks at the pointer under the lock taken here */
-		if (old)
+		if (g)
+			mmext_gmap_get(g);
+		/*
+		 * Who inserts looks at the pointer under his space's lock: of the
+		 * old one nothing comes back, of the new one nothing is there yet.
+		 */
+		if (old) {
+			mmext_gmap_lock(old);
 			clear_view(old, view);
+		}
+		rcu_assign_pointer(view->current_gmap, g);
+		if (old)
+			mmext_gmap_unlock(old);
 	}
 	mutex_unlock(&view->lock);
 	if (old && old != g)

@@ -7,6 +7,7 @@
 
 #define LENGTH		(2 * SEGMENT)
 #define PAGES		(LENGTH / page_size)
+#define PAGES_MAX	(LENGTH / 4096)
 #define NR_SPACES	3
 
 FIXTURE(current)
@@ -433,6 +434,96 @@ TEST_F_TIMEOUT(current, is_switched_and_disabled_under_a_reader, 120)
 	EXPECT_LT(0, r.bus);
 	for (i = 0; i < NR_SPACES; i++)
 		EXPECT_LT(0, r.seen[i]);
+}
+
+/* The dirty log of each space, where one table has entries of both in turn. */
+
+#define START(n)							\
+	gmap_dirty(self->spaces[n], 0, LENGTH, MMEXT_DIRTY_START, NULL)
+#define CLEAR(n, marks)							\
+	gmap_dirty(self->spaces[n], 0, LENGTH,				\
+		   MMEXT_DIRTY_GET | MMEXT_DIRTY_CLEAR, marks)
+
+TEST_F(current, dirty_log_has_what_was_stored_while_it_was_shown)
+{
+	__u64 marks[PAGES_MAX / 64];
+	int i;
+
+	NEED();
+	ASSERT_EQ(0, START(0));
+	ASSERT_EQ(0, START(1));
+	ASSERT_EQ(0, gmap_enable(self->device, self->spaces[0]));
+	EXPECT_EQ(0, poke_word(&WORD(WINDOW(3)), 1));
+	ASSERT_EQ(0, gmap_enable(self->device, self->spaces[1]));
+	EXPECT_EQ(0, poke_word(&WORD(WINDOW(4)), 1));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, CLEAR(0, marks));
+		EXPECT_EQ(i ? 0 : 1ULL << 3, marks[0]);
+		ASSERT_EQ(0, CLEAR(1, marks));
+		EXPECT_EQ(i ? 0 : 1ULL << 4, marks[0]);
+	}
+}
+
+struct storer {
+	char *window;
+	int end;
+	unsigned long stores;
+};
+
+static void *store_on(void *arg)
+{
+	struct storer *s = arg;
+	__u32 value = 1, seen;
+	size_t i;
+
+	pin(1);
+	for (i = 0; !load(&s->end); i++) {
+		/* read-only by a load, then not */
+		peek_word(&WORD(s->window + i % PAGES * page_size), &seen);
+		if (!poke_word(&WORD(s->window + i % PAGES * page_size),
+			       value++))
+			store(&s->stores, s->stores + 1);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(current, dirty_log_loses_no_store_by_a_switch, 120)
+{
+	struct rounds rounds = gmap_rounds(2000);
+	struct storer s = { .window = self->window };
+	__u64 marks[PAGES_MAX / 64];
+	__u32 copies[2][PAGES_MAX];
+	pthread_t thread;
+	int i, hidden;
+	size_t n;
+
+	NEED();
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, START(i));
+		for (n = 0; n < PAGES; n++)
+			copies[i][n] = WORD(self->hosts[i] + n * page_size);
+	}
+	pin(0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, store_on, &s));
+	for (i = 0; rounds_go_on(&rounds, i); i++) {
+		ASSERT_EQ(0, gmap_enable(self->device, self->spaces[i & 1]));
+		spin(i % 7 * 1000);
+		/* nobody stores to the other one: a copy kept by its log is it */
+		hidden = !(i & 1);
+		ASSERT_EQ(0, CLEAR(hidden, marks));
+		for (n = 0; n < PAGES; n++) {
+			__u32 *copy = &copies[hidden][n];
+			__u32 now = WORD(self->hosts[hidden] + n * page_size);
+
+			if (marks[n / 64] >> n % 64 & 1)
+				*copy = now;
+			ASSERT_EQ(now, *copy)
+				TH_LOG("round %d, page %zu", i, n);
+		}
+	}
+	store(&s.end, 1);
+	pthread_join(thread, NULL);
+	EXPECT_LT(0, s.stores);
 }
 
 /* What does not belong to such a file */

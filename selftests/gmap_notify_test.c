@@ -879,4 +879,47 @@ TEST_F_TIMEOUT(notify, protect_is_told_once_by_two_threads, 120)
 	munmap(s.window, HOST_LENGTH);
 }
 
+/* A space that goes while an invalidation is at what it has armed. */
+struct closer {
+	int fd;
+	int start;
+	unsigned int later;
+};
+
+static void *close_fd(void *arg)
+{
+	struct closer *c = arg;
+
+	pin(1);
+	store(&c->start, 1);
+	wait_for(&c->start, 2);
+	spin(c->later);
+	close(c->fd);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(notify, closed_while_armed_pages_change, 120)
+{
+	struct rounds rounds = gmap_rounds(300);
+	struct closer c;
+	pthread_t thread;
+	int i;
+
+	pin(0);
+	for (i = 0; rounds_go_on(&rounds, i) || i < 20; i++) {
+		c.fd = gmap_open();
+		ASSERT_LE(0, c.fd);
+		ASSERT_EQ(0, gmap_map(c.fd, HOST(0), GUEST, HOST_LENGTH));
+		ASSERT_EQ(0, gmap_notify(c.fd, GUEST, 256 * page_size, 0));
+		c.start = 0;
+		c.later = i % 20 * 1000;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, close_fd, &c));
+		wait_for(&c.start, 1);
+		store(&c.start, 2);
+		ASSERT_EQ(HOST(0), host_map_at(HOST_SHARED, self->backing,
+					       HOST(0), 256 * page_size, 0));
+		pthread_join(thread, NULL);
+	}
+}
+
 TEST_HARNESS_MAIN

@@ -44,7 +44,7 @@
 
 struct iov_iter;
 struct mmext_gmap;
-struct mmext_gmap_piece;
+struct mmext_gmap_piece;	/* of the ioctls' header */
 
 /**
  * struct mmext_stats - what the engine did for a mapping
