@@ -114,6 +114,7 @@ static __always_inline unsigned long *word_of(const struct mmext_gmap *g,
 
 /*
  * The first word that is not 0, from *@index up to @last; NULL: there is none.
+ * @counted: of names, whose tables say how many they have.
  *
  * Context: any; without the lock, for an answer that is checked.
  */
