@@ -118,7 +118,7 @@ TEST(gmap_free)
 	int i, fd, events;
 
 	ASSERT_NE(NULL, host);
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 40; i++) {
 		fd = gmap_open();
 		ASSERT_GE(fd, 0);
 		ASSERT_EQ(0, gmap_map(fd, host, 0, 2 * SEGMENT));

@@ -432,6 +432,7 @@ TEST_F_TIMEOUT(notify, armed_while_it_changes_is_told_of, 120)
 	int i, n;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, change_on, &c));
+	pin(0);
 	for (i = 0; rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(0, gmap_notify(self->fd, GADDR(0), page_size, 0));
 		/* a whole change after it was armed */

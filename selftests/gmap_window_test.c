@@ -349,7 +349,7 @@ TEST_F(window, names_do_not_go_on_around_the_end)
 
 TEST_F_TIMEOUT(window, munmap_and_mmap_of_the_parent, 120)
 {
-	struct rounds rounds = gmap_rounds(300);
+	struct rounds rounds = gmap_rounds(100);
 	size_t length = SEGMENT / 2;
 	int i, n;
 
@@ -375,7 +375,7 @@ TEST_F_TIMEOUT(window, munmap_and_mmap_of_the_parent, 120)
 
 TEST_F_TIMEOUT(window, mmap_over_the_parent, 120)
 {
-	struct rounds rounds = gmap_rounds(300);
+	struct rounds rounds = gmap_rounds(100);
 	int i, n;
 
 	NEED();
@@ -396,7 +396,7 @@ TEST_F_TIMEOUT(window, mmap_over_the_parent, 120)
 
 TEST_F_TIMEOUT(window, mremap_of_the_parent, 120)
 {
-	struct rounds rounds = gmap_rounds(300);
+	struct rounds rounds = gmap_rounds(100);
 	char *away = place_alloc(TABLE);
 	int i, n;
 
@@ -425,7 +425,7 @@ TEST_F_TIMEOUT(window, mremap_of_the_parent, 120)
 /* The pages of two places change places by way of a third. */
 TEST_F_TIMEOUT(window, mremap_of_the_parent_within_what_the_window_shows, 120)
 {
-	struct rounds rounds = gmap_rounds(200);
+	struct rounds rounds = gmap_rounds(80);
 	char *away = place_alloc(64 * page_size);
 	size_t length = 32 * page_size;
 	__u32 a, b;
@@ -455,7 +455,7 @@ TEST_F_TIMEOUT(window, mremap_of_the_parent_within_what_the_window_shows, 120)
 
 TEST_F_TIMEOUT(window, mprotect_of_the_parent, 120)
 {
-	struct rounds rounds = gmap_rounds(500);
+	struct rounds rounds = gmap_rounds(150);
 	int i, n;
 
 	NEED();
@@ -478,7 +478,7 @@ TEST_F_TIMEOUT(window, mprotect_of_the_parent, 120)
 
 TEST_F_TIMEOUT(window, madvise_dontneed_of_the_parent, 120)
 {
-	struct rounds rounds = gmap_rounds(500);
+	struct rounds rounds = gmap_rounds(150);
 	int i, n;
 
 	NEED();
@@ -507,7 +507,7 @@ TEST_F_TIMEOUT(window, madvise_dontneed_of_the_parent, 120)
 
 TEST_F_TIMEOUT(window, hole_punched_in_the_parents_file, 120)
 {
-	struct rounds rounds = gmap_rounds(200);
+	struct rounds rounds = gmap_rounds(80);
 	int i, n;
 
 	NEED();
@@ -651,7 +651,7 @@ static void *zap_on(void *arg)
 
 TEST_F_TIMEOUT(window, two_invalidators_of_one_page, 120)
 {
-	struct rounds rounds = gmap_rounds(400);
+	struct rounds rounds = gmap_rounds(100);
 	struct zapper z = { .addr = HOST(8), .length = 4 * page_size };
 	__u32 random = 88172645U, seen;
 	pthread_t thread;
@@ -720,7 +720,7 @@ static void *twin_thread(void *arg)
 
 TEST_F_TIMEOUT(window, two_threads_on_one_guest_page, 120)
 {
-	struct rounds rounds = gmap_rounds(300);
+	struct rounds rounds = gmap_rounds(100);
 	struct twin t = { .window = self->window };
 	volatile __u32 *word;
 	pthread_t thread;
