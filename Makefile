@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 KDIR ?= /lib/modules/$(shell uname -r)/build
 suites := bullseye bookworm trixie forky trixie-backports \
-	bookworm-arm64 trixie-backports-arm64 bookworm-s390x forky-riscv64
+	bookworm-arm64 trixie-backports-arm64 bookworm-s390x forky-riscv64 debug
 MINUTES ?= 10
 
 # What make install writes to. With DESTDIR, for packages, depmod is not run.
