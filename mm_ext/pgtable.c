@@ -340,7 +340,7 @@ static unsigned long find_last_pfn(void)
 	last = min(last, BIT_ULL(id_aa64mmfr0_parange_to_phys_shift(mmfr0 &
 								    0xf)) - 1);
 #endif
-#ifdef MAX_PHYSMEM_BITS
+#ifdef MAX_PHYSMEM_BITS	/* of kernels with sparse memory */
 	/* only x86's iomem_resource ends with the CPU's address bits */
 	if (!IS_ENABLED(CONFIG_X86))
 		last = min(last, BIT_ULL(MAX_PHYSMEM_BITS) - 1);

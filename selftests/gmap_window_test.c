@@ -651,7 +651,7 @@ static void *zap_on(void *arg)
 
 TEST_F_TIMEOUT(window, two_invalidators_of_one_page, 120)
 {
-	struct rounds rounds = gmap_rounds(100);
+	struct rounds rounds = gmap_rounds(400);
 	struct zapper z = { .addr = HOST(8), .length = 4 * page_size };
 	__u32 random = 88172645U, seen;
 	pthread_t thread;
@@ -720,7 +720,7 @@ static void *twin_thread(void *arg)
 
 TEST_F_TIMEOUT(window, two_threads_on_one_guest_page, 120)
 {
-	struct rounds rounds = gmap_rounds(100);
+	struct rounds rounds = gmap_rounds(300);
 	struct twin t = { .window = self->window };
 	volatile __u32 *word;
 	pthread_t thread;

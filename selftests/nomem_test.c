@@ -1161,6 +1161,8 @@ FIXTURE_VARIANT(call)
 	/* it allocates, so it has to fail; twice: only without a second try */
 	bool once;
 	bool twice;
+	/* takes pages alone, and nothing of the slab's */
+	bool pages;
 	/* memory that is not there is waited for, and it goes on */
 	bool waits;
 	/* it takes much, in objects that are larger than this */
@@ -1477,12 +1479,11 @@ FIXTURE_VARIANT_ADD(call, mremap)
 	}
 
 #define FAILS	.once = true, .twice = true
-/* what takes pages alone, none of the slab's objects */
-#define FAILS_ONCE	.once = true
+#define FAILS_PAGES	.once = true, .pages = true
 
 GMAP_VARIANT(create, MMEXT_GMAP_CREATE, space_untouched, FAILS);
-GMAP_VARIANT(map, MMEXT_GMAP_MAP, after_gmap_map, FAILS_ONCE);
-GMAP_VARIANT(map_inside, MMEXT_GMAP_MAP, after_gmap_map_inside, FAILS_ONCE);
+GMAP_VARIANT(map, MMEXT_GMAP_MAP, after_gmap_map, FAILS_PAGES);
+GMAP_VARIANT(map_inside, MMEXT_GMAP_MAP, after_gmap_map_inside, FAILS_PAGES);
 
 FIXTURE_VARIANT_ADD(call, gmap_map_batch)
 {
@@ -1490,7 +1491,7 @@ FIXTURE_VARIANT_ADD(call, gmap_map_batch)
 	.before = before_gmap_map_batch,
 	.after = after_gmap_map_batch,
 	.cmd = MMEXT_GMAP_MAP_BATCH,
-	FAILS_ONCE,
+	FAILS_PAGES,
 };
 
 GMAP_VARIANT(unmap, MMEXT_GMAP_UNMAP, after_gmap_unmap);
@@ -1704,6 +1705,9 @@ TEST_F_TIMEOUT(call, with_two_allocations_failing, 300)
 	sweep(_metadata, self, variant);
 	if (variant->twice)
 		EXPECT_LT(0, self->failed);
+	/* the injection is the slab's; pages were made to fail above */
+	if (variant->pages)
+		EXPECT_EQ(0, self->injected);
 }
 
 /*
