@@ -9,8 +9,7 @@ me=${0##*/}
 # Host packages beyond a Debian 12 with git and make. Compilers and headers are
 # not among them: everything is compiled inside a suite's own root.
 host_packages=(
-	cpio gnuplot-nox mmdebstrap mount patch perl python3 qemu-system-arm qemu-system-x86
-	shellcheck squashfs-tools xz-utils zstd
+	cpio gnuplot-nox mmdebstrap mount patch perl python3 shellcheck squashfs-tools xz-utils zstd
 )
 
 say() { printf '%s: %s\n' "$me" "$*" >&2; }

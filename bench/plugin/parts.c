@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is used here of QEMU's interface for plugins, in its version 1. */
+/* What is used here of QEMU's interface for plugins, in its version 3. */
 typedef uint64_t plugin_id;
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
@@ -37,11 +37,12 @@ void qemu_plugin_register_atexit_cb(plugin_id id, exit_fn cb, void *arg);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *
 qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *dest,
+			     size_t len);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 
-EXPORT int qemu_plugin_version = 1;
+EXPORT int qemu_plugin_version = 3;
 
 /**
  * struct stretch - instructions that are executed one after the other
@@ -80,8 +81,11 @@ static void marked(unsigned int cpu, void *arg)
 
 static bool is_mark(const struct qemu_plugin_insn *insn)
 {
-	return qemu_plugin_insn_size(insn) == 3 &&
-	       !memcmp(qemu_plugin_insn_data(insn), "\x66\x87\xdb", 3);
+	char bytes[3];
+
+	return qemu_plugin_insn_size(insn) == sizeof(bytes) &&
+	       qemu_plugin_insn_data(insn, bytes, sizeof(bytes)) == sizeof(bytes) &&
+	       !memcmp(bytes, "\x66\x87\xdb", sizeof(bytes));
 }
 
 static void translated(plugin_id id, struct qemu_plugin_tb *tb)
