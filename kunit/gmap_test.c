@@ -143,6 +143,28 @@ FX_CASE(a_range_is_cut_in_two)
 	mmext_gmap_free(g);
 }
 
+/* More than are looked through in one go, and the first one behind. */
+FX_CASE(unmapping_goes_on_behind_tables_of_nothing)
+{
+	static const unsigned long far[] = {
+		SZ_1G - PAGE_SIZE, SZ_1G, SZ_1G + SZ_512M - PAGE_SIZE
+	};
+	unsigned long size = SZ_1G + SZ_512M;
+	struct mmext_gmap *g = space(f, size - 1, PAGE_SHIFT, 0);
+	size_t i;
+
+	KUNIT_ASSERT_EQ(test, mmext_gmap_map_segment(g, 0, 0, size), 0);
+	KUNIT_ASSERT_EQ(test, mmext_gmap_unmap_segment(g, 0, size), 0);
+	for (i = 0; i < ARRAY_SIZE(far); i++) {
+		KUNIT_ASSERT_EQ(test, mmext_gmap_map_segment(g, 0, far[i],
+							     PAGE_SIZE), 0);
+		KUNIT_EXPECT_EQ(test, mmext_gmap_translate(g, far[i]), 0UL);
+		KUNIT_EXPECT_EQ(test, mmext_gmap_unmap_segment(g, 0, size), 0);
+		KUNIT_EXPECT_EQ(test, mmext_gmap_translate(g, far[i]), NONE);
+	}
+	mmext_gmap_free(g);
+}
+
 FX_CASE(many_names_of_one_segment_are_found)
 {
 	struct mmext_gmap *g = space(f, SZ_1G - 1, SHIFT, 0);
@@ -550,6 +572,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(the_last_segment_of_all_can_be_mapped),
 	KUNIT_CASE(the_place_of_an_entry_is_its_guest_address),
 	KUNIT_CASE(a_range_is_cut_in_two),
+	KUNIT_CASE(unmapping_goes_on_behind_tables_of_nothing),
 	KUNIT_CASE(many_names_of_one_segment_are_found),
 	KUNIT_CASE(random_changes_are_those_of_an_array),
 	KUNIT_CASE(one_name_goes_and_the_other_stays_linked),

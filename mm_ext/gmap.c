@@ -23,6 +23,9 @@
 /* Pieces that are, each of which is looked at before. */
 #define STEP_PIECES	1024U
 
+/* Tables that are looked through, in vain, between two looks at who else would run. */
+#define UNMAP_TABLES	512
+
 /* Segments that are one alias at most; who wants the first of many looks no further. */
 #define ROW_SEGMENTS	16
 
@@ -115,18 +118,28 @@ static __always_inline unsigned long *word_of(const struct mmext_gmap *g,
 /*
  * The first word that is not 0, from *@index up to @last; NULL: there is none.
  * @counted: of names, whose tables say how many they have.
+ * @tables: to be looked at before it is given up, with *@index where that was; 0 are
+ * left then, and one who goes on finds what there is.  NULL: all.
  *
  * Context: any; without the lock, for an answer that is checked.
  */
-static unsigned long *next_word(const struct gmap_tree *t, unsigned long *index,
-				unsigned long last, bool counted)
+static __always_inline unsigned long *
+find_word(const struct gmap_tree *t, unsigned long *index, unsigned long last,
+	  bool counted, unsigned int *tables)
 {
 	unsigned long *table, i = *index;
 	unsigned int level;
 
 	last = min(last, t->last);
 	while (i <= last) {
+		if (tables) {
+			*index = i;
+			if (!*tables)
+				return NULL;
+		}
 		table = tree_table(t, i, &level);
+		if (tables && table)
+			--*tables;
 		if (table && counted && !READ_ONCE(virt_to_page(table)->private))
 			table = NULL;
 		/* to the end of the table, or of what there is none for */
@@ -144,6 +157,12 @@ static unsigned long *next_word(const struct gmap_tree *t, unsigned long *index,
 		} while (i & TABLE_MASK);
 	}
 	return NULL;
+}
+
+static unsigned long *next_word(const struct gmap_tree *t, unsigned long *index,
+				unsigned long last, bool counted)
+{
+	return find_word(t, index, last, counted, NULL);
 }
 
 /**
@@ -648,8 +667,17 @@ static void unmap_range(struct mmext_gmap *g, unsigned long first,
 			unsigned long last)
 {
 	unsigned long index = first >> g->shift, end, *entry;
+	unsigned int tables;
 
-	while (next_word(&g->words, &index, last >> g->shift, false)) {
+	for (;;) {
+		tables = UNMAP_TABLES;
+		if (!find_word(&g->words, &index, last >> g->shift, false,
+			       &tables)) {
+			if (tables)
+				break;
+			cond_resched();
+			continue;
+		}
 		first = index << g->shift;
 		end = end_of_step(g, first, last);
 		mmext_gmap_lock(g);
