@@ -84,6 +84,18 @@ FIXTURE_TEARDOWN(iomem)
 
 #define PAGE(n)	(self->addr + (n) * page_size)
 
+/* A byte after the other: uncached memory of arm64's faults on what is not aligned. */
+static bool shows(const volatile __u8 *at, const __u8 *bytes, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++) {
+		if (at[i] != bytes[i])
+			return false;
+	}
+	return true;
+}
+
 TEST_F(iomem, shows_the_range_and_keeps_what_is_stored)
 {
 	fill(self->addr, IO_LENGTH, 1);
@@ -139,7 +151,7 @@ TEST_F(iomem, can_be_read_and_written_as_a_file)
 	for (i = 0; i < sizeof(out); i++)
 		out[i] = i * 7;
 	ASSERT_EQ(sizeof(out), pwrite(self->fd, out, sizeof(out), 4000));
-	EXPECT_EQ(0, memcmp(self->addr + 4000, out, sizeof(out)));
+	EXPECT_TRUE(shows(self->addr + 4000, out, sizeof(out)));
 	self->addr[4001] = 99;
 	ASSERT_EQ(sizeof(in), pread(self->fd, in, sizeof(in), 4000));
 	out[1] = 99;
@@ -156,7 +168,7 @@ TEST_F(iomem, can_be_accessed_by_debuggers_and_by_access)
 	memset(bytes, 3, sizeof(bytes));
 	ASSERT_EQ(sizeof(bytes), pwrite(memory, bytes, sizeof(bytes),
 					(off_t)(self->addr + 100)));
-	EXPECT_TRUE(all_bytes(self->addr + 100, sizeof(bytes), 3));
+	EXPECT_TRUE(shows(self->addr + 100, bytes, sizeof(bytes)));
 	memset(bytes, 4, sizeof(bytes));
 	ASSERT_EQ(sizeof(bytes), region_access(self->fd, self->addr + 200,
 					       bytes, sizeof(bytes),

@@ -542,7 +542,9 @@ struct mmext_lookup {
  * (memmap=), and the like.  In place of SETUP, and as early.  The region has the
  * range to itself until it is revoked or gone: no driver and no /dev/mem gets
  * it, and it is mapped with no other memory type.  That the device stays, and
- * what its registers do when they are read, is the caller's business.
+ * what its registers do when they are read, is the caller's business.  On arm64
+ * MMEXT_CACHE_UC is Device memory: a load or store that is not aligned is SIGBUS,
+ * and memcpy() makes such.
  *
  * On such a region mmap, page faults, read(2), write(2), debuggers' accesses,
  * POPULATE, ZAP, UNMAP, LOOKUP, ACCESS, REVOKE and INFO work.  A fault maps all
