@@ -634,6 +634,7 @@ struct zapper {
 	int go;
 	int done;
 	int end;
+	unsigned int later;
 };
 
 static void *zap_on(void *arg)
@@ -648,6 +649,7 @@ static void *zap_on(void *arg)
 			return NULL;
 		store(&z->ready, round);
 		wait_for(&z->go, round);
+		spin(z->later);
 		madvise(z->addr, z->length, MADV_DONTNEED);
 		store(&z->done, round);
 	}
@@ -655,9 +657,9 @@ static void *zap_on(void *arg)
 
 TEST_F_TIMEOUT(window, two_invalidators_of_one_page, 120)
 {
-	struct rounds rounds = gmap_rounds(400);
+	struct rounds rounds = gmap_rounds(800);
 	struct zapper z = { .addr = HOST(8), .length = 4 * page_size };
-	__u32 random = 88172645U, seen;
+	__u32 random = 88172645U, seen, later;
 	pthread_t thread;
 	pid_t pid;
 	int i;
@@ -680,9 +682,11 @@ TEST_F_TIMEOUT(window, two_invalidators_of_one_page, 120)
 		wait_for(&z.ready, i + 1);
 		EXPECT_EQ(7, WORD(WINDOW(8)));
 		EXPECT_EQ(7, WORD(WINDOW(9)));
+		/* one of them later, by as much as it takes to any point of the other */
+		later = next_random(&random) % (4000U << i / 2 % 6);
+		z.later = i % 2 ? later : 0;
 		store(&z.go, i + 1);
-		/* as long as it takes to the entry, or to the kernel's own */
-		spin(next_random(&random) % (4000U << i % 6));
+		spin(later - z.later);
 		WORD(HOST(8) + 64) = 1000 + i;
 		seen = WORD(WINDOW(8) + 64);
 		WORD(WINDOW(9) + 64) = i;
