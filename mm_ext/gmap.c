@@ -23,8 +23,8 @@
 /* Pieces that are, each of which is looked at before. */
 #define STEP_PIECES	1024U
 
-/* Tables that are looked through, in vain, between two looks at who else would run. */
-#define UNMAP_TABLES	512
+/* Steps that are looked for words, in vain, before others may run; two at least. */
+#define UNMAP_STEPS	512U
 
 /* Segments that are one alias at most; who wants the first of many looks no further. */
 #define ROW_SEGMENTS	16
@@ -118,28 +118,27 @@ static __always_inline unsigned long *word_of(const struct mmext_gmap *g,
 /*
  * The first word that is not 0, from *@index up to @last; NULL: there is none.
  * @counted: of names, whose tables say how many they have.
- * @tables: to be looked at before it is given up, with *@index where that was; 0 are
- * left then, and one who goes on finds what there is.  NULL: all.
+ * @steps: how many are taken, each over a table or over what there is none for.  If
+ * none is left, *@index is where to go on.  NULL: as many as it takes.
  *
  * Context: any; without the lock, for an answer that is checked.
  */
 static __always_inline unsigned long *
 find_word(const struct gmap_tree *t, unsigned long *index, unsigned long last,
-	  bool counted, unsigned int *tables)
+	  bool counted, unsigned int *steps)
 {
 	unsigned long *table, i = *index;
 	unsigned int level;
 
 	last = min(last, t->last);
 	while (i <= last) {
-		if (tables) {
+		if (steps) {
 			*index = i;
-			if (!*tables)
+			if (!*steps)
 				return NULL;
+			--*steps;
 		}
 		table = tree_table(t, i, &level);
-		if (tables && table)
-			--*tables;
 		if (table && counted && !READ_ONCE(virt_to_page(table)->private))
 			table = NULL;
 		/* to the end of the table, or of what there is none for */
@@ -667,13 +666,13 @@ static void unmap_range(struct mmext_gmap *g, unsigned long first,
 			unsigned long last)
 {
 	unsigned long index = first >> g->shift, end, *entry;
-	unsigned int tables;
+	unsigned int steps;
 
 	for (;;) {
-		tables = UNMAP_TABLES;
+		steps = UNMAP_STEPS;
 		if (!find_word(&g->words, &index, last >> g->shift, false,
-			       &tables)) {
-			if (tables)
+			       &steps)) {
+			if (steps)
 				break;
 			cond_resched();
 			continue;
