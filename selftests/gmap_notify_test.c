@@ -403,7 +403,11 @@ TEST_F_TIMEOUT(notify, is_told_before_the_change, 120)
 	munmap(host, SEGMENT);
 }
 
-/* A page that is armed, and changes: there is no change without an event. */
+/*
+ * A page that is armed, and changes: there is no change without an event.  There is
+ * some time between two changes, now more and now less: without, arming hardly ever
+ * gets between them.
+ */
 struct changer {
 	char *addr;
 	int end;
@@ -413,11 +417,13 @@ struct changer {
 static void *change_on(void *arg)
 {
 	struct changer *c = arg;
+	__u32 random = run_seed();
 
 	pin(1);
 	while (!load(&c->end)) {
 		madvise(c->addr, page_size, MADV_DONTNEED);
 		store(&c->changes, c->changes + 1);
+		spin(next_random(&random) % 20000);
 	}
 	return NULL;
 }
