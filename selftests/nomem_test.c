@@ -1156,7 +1156,10 @@ FIXTURE_VARIANT(call)
 	unsigned int cmd;
 	/* which wants a window */
 	bool window;
-	/* and it no space, whose notifier has the kernel take out what is changed */
+	/*
+	 * and it no space: one takes its time, and its notifier has the kernel take
+	 * out what is changed
+	 */
 	bool no_space;
 	/* it allocates, so it has to fail; twice: only without a second try */
 	bool once;
@@ -1172,6 +1175,7 @@ FIXTURE_VARIANT(call)
 FIXTURE_VARIANT_ADD(call, open)
 {
 	.run = run_open,
+	.no_space = true,
 	.once = true,
 	.twice = true,
 };
@@ -1179,6 +1183,7 @@ FIXTURE_VARIANT_ADD(call, open)
 FIXTURE_VARIANT_ADD(call, open_shared)
 {
 	.run = run_open_shared,
+	.no_space = true,
 	.once = true,
 	.twice = true,
 };
@@ -1195,6 +1200,7 @@ FIXTURE_VARIANT_ADD(call, mmap)
 FIXTURE_VARIANT_ADD(call, info)
 {
 	.run = run_info,
+	.no_space = true,
 	.cmd = MMEXT_INFO,
 };
 
@@ -1203,6 +1209,7 @@ FIXTURE_VARIANT_ADD(call, setup)
 	.run = run_setup,
 	.before = before_setup,
 	.after = after_setup,
+	.no_space = true,
 	.cmd = MMEXT_SETUP,
 };
 
@@ -1212,6 +1219,7 @@ FIXTURE_VARIANT_ADD(call, populate)
 	.run = run_populate,
 	.before = before_populate,
 	.after = after_populate,
+	.no_space = true,
 	.cmd = MMEXT_POPULATE,
 	.once = true,
 	.twice = true,
@@ -1223,6 +1231,7 @@ FIXTURE_VARIANT_ADD(call, populate_write)
 	.run = run_populate,
 	.before = before_populate,
 	.after = after_populate,
+	.no_space = true,
 	.cmd = MMEXT_POPULATE,
 	.once = true,
 	.twice = true,
@@ -1334,6 +1343,7 @@ FIXTURE_VARIANT_ADD(call, lookup)
 	.run = run_lookup,
 	.before = before_lookup,
 	.after = after_lookup,
+	.no_space = true,
 	.cmd = MMEXT_LOOKUP,
 	.once = true,
 	.twice = true,
@@ -1345,6 +1355,7 @@ FIXTURE_VARIANT_ADD(call, iomem)
 	.run = run_iomem,
 	.before = before_iomem,
 	.after = after_iomem,
+	.no_space = true,
 	.cmd = MMEXT_IOMEM,
 	.once = true,
 	.twice = true,
@@ -1356,6 +1367,7 @@ FIXTURE_VARIANT_ADD(call, copy)
 	.run = run_copy,
 	.before = before_copy,
 	.after = after_copy,
+	.no_space = true,
 	.cmd = MMEXT_ACCESS,
 	.once = true,
 	.twice = true,
@@ -1372,6 +1384,7 @@ FIXTURE_VARIANT_ADD(call, read)
 {
 	.run = run_read,
 	.after = after_read,
+	.no_space = true,
 	.once = true,
 };
 
@@ -1381,6 +1394,7 @@ FIXTURE_VARIANT_ADD(call, write)
 	.run = run_write,
 	.before = before_write,
 	.after = after_write,
+	.no_space = true,
 	.once = true,
 	.twice = true,
 };
@@ -1391,6 +1405,7 @@ FIXTURE_VARIANT_ADD(call, load)
 	.run = run_load,
 	.before = before_far,
 	.after = after_load,
+	.no_space = true,
 	.waits = true,
 };
 
@@ -1400,6 +1415,7 @@ FIXTURE_VARIANT_ADD(call, store)
 	.run = run_store,
 	.before = before_far,
 	.after = after_store,
+	.no_space = true,
 	.waits = true,
 };
 
@@ -1408,6 +1424,7 @@ FIXTURE_VARIANT_ADD(call, load_near)
 	.prepare = prepare_near,
 	.run = run_load,
 	.after = after_load_near,
+	.no_space = true,
 	.waits = true,
 };
 
@@ -1417,6 +1434,7 @@ FIXTURE_VARIANT_ADD(call, kernel_store)
 	.run = run_kernel_store,
 	.before = before_far,
 	.after = after_store,
+	.no_space = true,
 	.once = true,
 	.twice = true,
 };
@@ -1427,6 +1445,7 @@ FIXTURE_VARIANT_ADD(call, access)
 	.run = run_access,
 	.before = before_far,
 	.after = after_access,
+	.no_space = true,
 	.once = true,
 	.twice = true,
 };
