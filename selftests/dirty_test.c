@@ -619,7 +619,7 @@ TEST_F_TIMEOUT(dirty, no_store_is_lost_in_a_storm, 120)
 	struct storm s = { .fd = self->fd, .seed = 4711 };
 	struct storer storers[STORERS];
 	pthread_t threads[STORERS];
-	__u64 end = now_us() + 2000000, marks, harvests = 0, found = 0;
+	__u64 end = now_us() + portion(2000000), marks, harvests = 0, found = 0;
 	unsigned int now, seen[STORM_PAGES];
 	size_t i;
 	int last = 0;
@@ -635,7 +635,7 @@ TEST_F_TIMEOUT(dirty, no_store_is_lost_in_a_storm, 120)
 	}
 
 	while (!last) {
-		if (now_us() > end) {
+		if (found && load(&s.writes) && now_us() > end) {
 			store(&s.stop, 1);
 			for (i = 0; i < STORERS; i++)
 				ASSERT_EQ(0, pthread_join(threads[i], NULL));
@@ -664,9 +664,6 @@ TEST_F_TIMEOUT(dirty, no_store_is_lost_in_a_storm, 120)
 	       s.seed, s.stores, s.writes,
 	       (unsigned long long)harvests, (unsigned long long)found);
 	fflush(stdout);
-	EXPECT_LT(0, s.stores);
-	EXPECT_LT(0, s.writes);
-	EXPECT_LT(0, found);
 	for (i = 0; i < STORERS; i++)
 		munmap(s.addr[i], LENGTH);
 }

@@ -575,7 +575,8 @@ TEST_F_TIMEOUT(log, store_while_the_parent_frees_its_tables, 120)
 	ASSERT_EQ(0, gmap_dirty(self->fd, 0, SEGMENT, MMEXT_DIRTY_START, NULL));
 
 	pin(0);
-	for (i = 0; rounds_go_on(&rounds, i); i++) {
+	for (i = 0; !(load(&s.stores) && load(&s.holes)) ||
+	     rounds_go_on(&rounds, i); i++) {
 		ASSERT_EQ(host, mmap(host, SEGMENT, PROT_READ | PROT_WRITE,
 				     MAP_SHARED | MAP_FIXED, memfd, 0));
 		memset(host, i, 8 * page_size);
@@ -586,7 +587,6 @@ TEST_F_TIMEOUT(log, store_while_the_parent_frees_its_tables, 120)
 	store(&s.end, 1);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, s.other);
-	EXPECT_LT(0, s.holes);
 	printf("# %lu stores, %lu found nothing, %d times\n", s.stores, s.holes,
 	       i);
 	/* what was stored is marked, and nothing beside it */

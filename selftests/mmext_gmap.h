@@ -15,9 +15,7 @@
 /* There are many tests that go round: less time for each, see rounds_begin(). */
 static inline struct rounds gmap_rounds(int nr)
 {
-	struct rounds rounds = { .nr = nr, .end_us = now_us() + 500000 };
-
-	return rounds;
+	return rounds_within(nr, 500000);
 }
 
 /* Calls: 0 or a negative errno. */

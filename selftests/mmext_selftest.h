@@ -675,8 +675,21 @@ static inline void wait_for(const int *flag, int val)
 }
 
 /*
+ * What of its rounds, or of its time, a race gets: MMEXT_PERCENT, where another
+ * machine gives it all.
+ */
+static inline __u64 portion(__u64 all)
+{
+	const char *text = getenv("MMEXT_PERCENT");
+	unsigned int percent = text ? strtoul(text, NULL, 0) : 100;
+
+	return all * percent / 100;
+}
+
+/*
  * A loop of many rounds that stops early, and says so, on a host too busy for
- * all of them in a few seconds.
+ * all of them in a few seconds; on such a host another thread may not even have
+ * begun then, so who needs it to have done something goes on until it has.
  */
 struct rounds {
 	int nr;
@@ -685,11 +698,20 @@ struct rounds {
 
 #define FEW_ROUNDS	50
 
+static inline struct rounds rounds_within(int nr, unsigned int us)
+{
+	struct rounds rounds = {
+		.nr = portion(nr), .end_us = now_us() + portion(us)
+	};
+
+	if (rounds.nr < FEW_ROUNDS)
+		rounds.nr = nr < FEW_ROUNDS ? nr : FEW_ROUNDS;
+	return rounds;
+}
+
 static inline struct rounds rounds_begin(int nr)
 {
-	struct rounds rounds = { .nr = nr, .end_us = now_us() + 2500000 };
-
-	return rounds;
+	return rounds_within(nr, 2500000);
 }
 
 static inline bool rounds_go_on(const struct rounds *rounds, int done)
@@ -716,13 +738,12 @@ static inline __u32 next_random(__u32 *state)
  * What vm/soak tells a test that runs for as long as it is told: MMEXT_SECONDS.
  * The tests of one binary share them.
  */
-static inline unsigned int run_seconds(unsigned int otherwise,
-				       unsigned int tests)
+static inline __u64 run_us(unsigned int otherwise, unsigned int tests)
 {
 	const char *text = getenv("MMEXT_SECONDS");
 	unsigned int seconds = text ? strtoul(text, NULL, 0) / tests : 0;
 
-	return seconds ? seconds : otherwise;
+	return seconds ? seconds * 1000000ULL : portion(otherwise * 1000000ULL);
 }
 
 /* MMEXT_SEED, to repeat a run, or a seed that no other run had; never 0. */

@@ -1452,7 +1452,6 @@ TEST_F_TIMEOUT(storm, window_and_parent_are_one_memory, FOREVER)
 {
 	__u64 now, moved_us = now_us(), next_us = now_us() + 1000000, end;
 	unsigned long long sum = 0, at_end_of_last = 0;
-	unsigned int seconds = run_seconds(SECONDS, 1);
 	__u32 seed;
 	int i, status;
 
@@ -1460,7 +1459,7 @@ TEST_F_TIMEOUT(storm, window_and_parent_are_one_memory, FOREVER)
 		SKIP(return, "no windows without a TLB backend");
 	seed = self->seed;
 	self->begin_us = now_us();
-	end = self->begin_us + seconds * 1000000ULL;
+	end = self->begin_us + run_us(SECONDS, 1);
 	ASSERT_TRUE(parent_start(self, next_random(&seed)));
 	for (i = 0; i < NR_HOLDERS; i++)
 		holder_start(self, i, next_random(&seed));

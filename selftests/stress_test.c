@@ -2098,9 +2098,9 @@ FIXTURE_TEARDOWN(stress)
 }
 
 /* Kill and start, and turn to another slab, until the time is over. */
-static void supervise(FIXTURE_DATA(stress) *self, unsigned int seconds)
+static void supervise(FIXTURE_DATA(stress) *self, __u64 us)
 {
-	__u64 end = self->begin_us + seconds * 1000000ULL, now;
+	__u64 end = self->begin_us + us, now;
 	__u64 kill_us = now_us() + 100000, moved_us = now_us(), done = 0;
 	__u32 serial = NR_PROCS;
 	int i, status;
@@ -2201,14 +2201,14 @@ static void look_at_all(FIXTURE_DATA(stress) *self)
 
 TEST_F_TIMEOUT(stress, every_page_is_what_it_must_be, FOREVER)
 {
-	unsigned int seconds = run_seconds(SECONDS, NR_VARIANTS);
+	__u64 us = run_us(SECONDS, NR_VARIANTS);
 	struct mmext_info after;
 	int i, kind;
 
 	for (i = 0; i < NR_PROCS; i++)
 		ASSERT_TRUE(proc_start(&self->proc[i], i,
 				       self->seed + (i + 1) * 0x85ebca6b));
-	supervise(self, seconds);
+	supervise(self, us);
 	end_all(self);
 	if (!arena->failures)
 		look_at_all(self);
