@@ -683,7 +683,7 @@ static inline __u64 portion(__u64 all)
 	const char *text = getenv("MMEXT_PERCENT");
 	unsigned int percent = text ? strtoul(text, NULL, 0) : 100;
 
-	return all * percent / 100;
+	return all * (percent ? : 1) / 100;
 }
 
 /*
