@@ -527,7 +527,8 @@ TEST_F_TIMEOUT(link, fault_while_the_parent_changes, 120)
 	ASSERT_EQ(0, gmap_map(self->fd, HOST(0), GUEST, SEGMENT));
 	pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, fault_on, &f));
-	for (i = 0; !load(&f.done) || rounds_go_on(&rounds, i); i++) {
+	for (i = 0; !(load(&f.done) || load(&f.absent)) ||
+	     rounds_go_on(&rounds, i); i++) {
 		switch (i % 5) {
 		case 0:
 			munmap(HOST(0) + 8 * page_size, page_size);
