@@ -326,7 +326,7 @@ TEST_F_TIMEOUT(around, never_brings_back_what_a_neighbour_showed, 120)
 	HAVE(0, WINDOW);
 	pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, fault_on, &s));
-	for (i = 0; !load(&s.faults) || rounds_go_on(&rounds, i); i++) {
+	for (i = 0; rounds_until(&rounds, i, load(&s.faults)); i++) {
 		ASSERT_EQ(0, region_exchange(self->fd, 4 * page_size,
 					     8 * page_size, page_size));
 		val = i % 2 ? 5 : 9;
@@ -336,6 +336,7 @@ TEST_F_TIMEOUT(around, never_brings_back_what_a_neighbour_showed, 120)
 	store(&s.stop, 1);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_EQ(0, s.wrong);
+	EXPECT_LT(0, s.faults);
 }
 
 TEST_HARNESS_MAIN

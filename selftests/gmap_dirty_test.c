@@ -496,7 +496,7 @@ TEST_F_TIMEOUT(log, loses_no_store_of_a_writer, 120)
 	pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, write_on, &w));
 	/* a copy that is kept by the log alone */
-	for (i = 0; rounds_go_on(&rounds, i) || load(&w.stores) < 1000; i++) {
+	for (i = 0; rounds_until(&rounds, i, load(&w.stores) >= 1000); i++) {
 		ASSERT_LE(0, CLEAR());
 		for (n = 0; n < 128; n++)
 			if (MARKED(n))
@@ -506,6 +506,7 @@ TEST_F_TIMEOUT(log, loses_no_store_of_a_writer, 120)
 	}
 	store(&w.end, 1);
 	pthread_join(thread, NULL);
+	EXPECT_LE(1000, w.stores);
 	ASSERT_LE(0, CLEAR());
 	for (n = 0; n < 128; n++) {
 		if (MARKED(n))
@@ -575,8 +576,8 @@ TEST_F_TIMEOUT(log, store_while_the_parent_frees_its_tables, 120)
 	ASSERT_EQ(0, gmap_dirty(self->fd, 0, SEGMENT, MMEXT_DIRTY_START, NULL));
 
 	pin(0);
-	for (i = 0; !(load(&s.stores) && load(&s.holes)) ||
-	     rounds_go_on(&rounds, i); i++) {
+	for (i = 0; rounds_until(&rounds, i, load(&s.stores) && load(&s.holes));
+	     i++) {
 		ASSERT_EQ(host, mmap(host, SEGMENT, PROT_READ | PROT_WRITE,
 				     MAP_SHARED | MAP_FIXED, memfd, 0));
 		memset(host, i, 8 * page_size);
@@ -587,6 +588,7 @@ TEST_F_TIMEOUT(log, store_while_the_parent_frees_its_tables, 120)
 	store(&s.end, 1);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, s.other);
+	EXPECT_LT(0, s.holes);
 	printf("# %lu stores, %lu found nothing, %d times\n", s.stores, s.holes,
 	       i);
 	/* what was stored is marked, and nothing beside it */

@@ -432,7 +432,7 @@ TEST_F_TIMEOUT(current, is_switched_and_disabled_under_a_reader, 120)
 	NEED();
 	pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, read_on, &r));
-	for (i = 0; !saw_all(&r) || rounds_go_on(&rounds, i); i++) {
+	for (i = 0; rounds_until(&rounds, i, saw_all(&r)); i++) {
 		set_current(&r, self->device, self->spaces, i % 4 - 1);
 		usleep(i % 5 * 100);
 	}
@@ -440,6 +440,9 @@ TEST_F_TIMEOUT(current, is_switched_and_disabled_under_a_reader, 120)
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, r.wrong);
 	EXPECT_EQ(0, r.stale);
+	EXPECT_LT(0, r.bus);
+	for (i = 0; i < NR_SPACES; i++)
+		EXPECT_LT(0, r.seen[i]);
 }
 
 /* The dirty log of each space, where one table has entries of both in turn. */
@@ -511,7 +514,7 @@ TEST_F_TIMEOUT(current, dirty_log_loses_no_store_by_a_switch, 120)
 	}
 	pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, store_on, &s));
-	for (i = 0; !load(&s.stores) || rounds_go_on(&rounds, i); i++) {
+	for (i = 0; rounds_until(&rounds, i, load(&s.stores)); i++) {
 		ASSERT_EQ(0, gmap_enable(self->device, self->spaces[i & 1]));
 		spin(i % 7 * 1000);
 		/* nobody stores to the other one: a copy kept by its log is it */
@@ -529,6 +532,7 @@ TEST_F_TIMEOUT(current, dirty_log_loses_no_store_by_a_switch, 120)
 	}
 	store(&s.end, 1);
 	pthread_join(thread, NULL);
+	EXPECT_LT(0, s.stores);
 }
 
 /* What does not belong to such a file */

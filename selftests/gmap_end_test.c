@@ -197,7 +197,7 @@ TEST_F_TIMEOUT(owner, space_is_freed_with_windows_mapped_and_faults_in_flight, 1
 		ASSERT_EQ(0, pthread_create(&threads[n], NULL, crowd_thread,
 					    &c));
 	/* the threads may begin late */
-	for (i = 0; !load(&c.good) || rounds_go_on(&rounds, i); i++) {
+	for (i = 0; rounds_until(&rounds, i, load(&c.good)); i++) {
 		/* the last mapping goes under them, and another comes */
 		ASSERT_EQ(self->window, mmap(self->window, OWNER_LENGTH,
 					     PROT_NONE, MAP_PRIVATE |
@@ -215,6 +215,7 @@ TEST_F_TIMEOUT(owner, space_is_freed_with_windows_mapped_and_faults_in_flight, 1
 	for (n = 0; n < 2; n++)
 		pthread_join(threads[n], NULL);
 	self->window = NULL;
+	EXPECT_LT(0, c.good);
 	EXPECT_EQ(0, c.other);
 }
 

@@ -601,7 +601,7 @@ TEST_F_TIMEOUT(space, __gmap_translate, 120)
 
 	ASSERT_EQ(0, gmap_map(self->fd, HOST(0), GUEST, 2 * SEGMENT));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, translate_on, &t));
-	for (i = 0; !load(&t.right) || rounds_go_on(&rounds, i); i++) {
+	for (i = 0; rounds_until(&rounds, i, load(&t.right)); i++) {
 		EXPECT_EQ(0, gmap_map(self->fd, HOST(i & 1 ? 8 : 0), GUEST,
 				      2 * SEGMENT));
 		if (i % 8 == 7)
@@ -610,6 +610,7 @@ TEST_F_TIMEOUT(space, __gmap_translate, 120)
 	store(&t.end, 1);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, t.wrong);
+	EXPECT_LT(0, t.right);
 }
 
 /* Every place of every table says the address that it stands for. */

@@ -519,7 +519,7 @@ TEST_F_TIMEOUT(notify, gmap_unregister_ipte_notifier, 120)
 	int i, n;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, register_on, &r));
-	for (i = 0; load(&r.rounds) < 3 || rounds_go_on(&rounds, i); i++) {
+	for (i = 0; rounds_until(&rounds, i, load(&r.rounds) > 2); i++) {
 		ASSERT_EQ(0, gmap_notify(self->fd, GADDR(0), 8 * page_size, 0));
 		ASSERT_EQ(0, madvise(HOST(0), 8 * page_size, MADV_DONTNEED));
 		n = EVENTS(0, 8);
@@ -529,6 +529,7 @@ TEST_F_TIMEOUT(notify, gmap_unregister_ipte_notifier, 120)
 	store(&r.end, 1);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, r.failed);
+	EXPECT_LT(2, r.rounds);
 	EXPECT_EQ(mine, gmap_stat_of(self->fd, out_events));
 	printf("# %lu times registered, %lu events there\n", r.rounds,
 	       r.events);

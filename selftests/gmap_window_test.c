@@ -300,7 +300,7 @@ TEST_F_TIMEOUT(window, unmap_racing_a_change_of_the_parent, 120)
 	ASSERT_EQ(0, gmap_map(m.fd, HOST(0), GUEST, LENGTH));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, unmap_on, &m));
 	pin(0);
-	for (i = 0; rounds_go_on(&rounds, i) || load(&m.rounds) < 100; i++) {
+	for (i = 0; rounds_until(&rounds, i, load(&m.rounds) >= 100); i++) {
 		/* of those whose turn comes first */
 		n = i % 32;
 		at = (volatile __u32 *)(window + n * page_size);
@@ -319,6 +319,7 @@ TEST_F_TIMEOUT(window, unmap_racing_a_change_of_the_parent, 120)
 	store(&m.end, 1);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, m.failed);
+	EXPECT_LE(100, m.rounds);
 	printf("# %u shown of %d, unmapped %lu times\n", shown, i, m.rounds);
 	munmap(window, LENGTH);
 	close(m.fd);

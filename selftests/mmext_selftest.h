@@ -675,8 +675,8 @@ static inline void wait_for(const int *flag, int val)
 }
 
 /*
- * What of its rounds, or of its time, a race gets: MMEXT_PERCENT, where another
- * machine gives it all.
+ * MMEXT_PERCENT of the rounds, or of the time, that a race has otherwise: for a
+ * machine that is one of many.
  */
 static inline __u64 portion(__u64 all)
 {
@@ -688,8 +688,7 @@ static inline __u64 portion(__u64 all)
 
 /*
  * A loop of many rounds that stops early, and says so, on a host too busy for
- * all of them in a few seconds; on such a host another thread may not even have
- * begun then, so who needs it to have done something goes on until it has.
+ * all of them in a few seconds.
  */
 struct rounds {
 	int nr;
@@ -723,6 +722,19 @@ static inline bool rounds_go_on(const struct rounds *rounds, int done)
 	printf("# busy host: %d of %d rounds\n", done, rounds->nr);
 	fflush(stdout);
 	return false;
+}
+
+/*
+ * The same, but when all is over and another thread has not done yet what is
+ * asked of it, it goes on: on a busy host that may not even have begun.
+ */
+#define LATE_US		60000000
+
+static inline bool rounds_until(const struct rounds *rounds, int done, bool seen)
+{
+	if (!seen && now_us() < rounds->end_us + LATE_US)
+		return true;
+	return rounds_go_on(rounds, done);
 }
 
 /* A small generator, so that a run can be repeated. */

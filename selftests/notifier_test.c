@@ -475,7 +475,7 @@ TEST_F_TIMEOUT(notifier, no_store_is_lost_while_one_harvests_and_protects, 120)
 	}
 
 	for (n = 0; !last; n++) {
-		if (found && !rounds_go_on(&rounds, n)) {
+		if (!rounds_until(&rounds, n, found)) {
 			for (i = 0; i < STORERS; i++) {
 				store(&storers[i].stop, 1);
 				ASSERT_EQ(0, pthread_join(threads[i], NULL));
@@ -516,6 +516,8 @@ TEST_F_TIMEOUT(notifier, no_store_is_lost_while_one_harvests_and_protects, 120)
 		EXPECT_EQ(known[i], *word_of(self->addr, i));
 	printf("# %lu stores, %llu marks\n", stores, (unsigned long long)found);
 	fflush(stdout);
+	EXPECT_LT(0, stores);
+	EXPECT_LT(0, found);
 }
 
 TEST_HARNESS_MAIN

@@ -587,7 +587,7 @@ TEST_F(page, dontneed_of_a_table_against_faults_populate_and_zap)
 	ASSERT_NE(MAP_FAILED, s.addr);
 	fill(s.addr, TABLE, 3);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, drop_tables, &s));
-	for (i = 0; !load(&s.dropped) || rounds_go_on(&rounds, i); i++) {
+	for (i = 0; rounds_until(&rounds, i, load(&s.dropped)); i++) {
 		at = i * 37 % (TABLE / page_size);
 		if (s.addr[at * page_size] != (char)(3 + at))
 			s.bad++;
@@ -602,6 +602,7 @@ TEST_F(page, dontneed_of_a_table_against_faults_populate_and_zap)
 	EXPECT_EQ(0, ret);
 	store(&s.end, 1);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_GT(s.dropped, 0);
 	EXPECT_EQ(0, s.failed);
 	EXPECT_EQ(0, s.bad);
 	EXPECT_EQ(-1, filled_not(s.addr, TABLE, 3));
@@ -626,7 +627,7 @@ TEST_F(page, dontneed_of_a_table_of_copies_against_stores_and_unmap)
 	ASSERT_EQ(hole, s.addr);
 	fill(shared, TABLE, 3);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, drop_tables, &s));
-	for (i = 0; !load(&s.dropped) || rounds_go_on(&rounds, i); i++) {
+	for (i = 0; rounds_until(&rounds, i, load(&s.dropped)); i++) {
 		at = i * 37 % (TABLE / page_size);
 		val = peek(s.addr + at * page_size);
 		s.bad += val != (__u8)(3 + at) && val != 77;
@@ -639,6 +640,7 @@ TEST_F(page, dontneed_of_a_table_of_copies_against_stores_and_unmap)
 	}
 	store(&s.end, 1);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_GT(s.dropped, 0);
 	EXPECT_EQ(0, s.failed);
 	EXPECT_EQ(0, s.bad);
 	EXPECT_EQ(-1, filled_not(shared, TABLE, 3));

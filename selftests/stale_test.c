@@ -556,7 +556,6 @@ static void *watch(void *arg)
 TEST(reader_during_exchanges_sees_one_page_or_the_other)
 {
 	struct rounds rounds = rounds_begin(2000);
-	const __u64 last = now_us() + 20000000;
 	struct watcher w = { 0 };
 	int i, fd = region_open();
 	pthread_t thread;
@@ -572,8 +571,8 @@ TEST(reader_during_exchanges_sees_one_page_or_the_other)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, watch, &w));
 	wait_for(&w.running, 1);
 	/* a busy host may run the two threads one after the other */
-	for (i = 0; rounds_go_on(&rounds, i) ||
-	     (!(load(&w.seen_a) && load(&w.seen_b)) && now_us() < last); i++)
+	for (i = 0; rounds_until(&rounds, i, load(&w.seen_a) && load(&w.seen_b));
+	     i++)
 		ASSERT_EQ(0, region_exchange(fd, 0, page_size, page_size));
 	store(&w.end, 1);
 	ASSERT_EQ(0, pthread_join(thread, NULL));

@@ -2201,14 +2201,13 @@ static void look_at_all(FIXTURE_DATA(stress) *self)
 
 TEST_F_TIMEOUT(stress, every_page_is_what_it_must_be, FOREVER)
 {
-	__u64 us = run_us(SECONDS, NR_VARIANTS);
 	struct mmext_info after;
 	int i, kind;
 
 	for (i = 0; i < NR_PROCS; i++)
 		ASSERT_TRUE(proc_start(&self->proc[i], i,
 				       self->seed + (i + 1) * 0x85ebca6b));
-	supervise(self, us);
+	supervise(self, run_us(SECONDS, NR_VARIANTS));
 	end_all(self);
 	if (!arena->failures)
 		look_at_all(self);
