@@ -57,7 +57,7 @@ enum {
 
 #define SECONDS		6
 /* Longer if there is a kind of operation left, or a counter that did not move. */
-#define MORE_SECONDS	150
+#define MORE_SECONDS	300
 #define STUCK_SECONDS	180
 /* vm/run has a limit of its own. */
 #define FOREVER		(24 * 60 * 60)
@@ -192,6 +192,7 @@ struct said {
  * @epoch: of the parent: holders of another's windows end
  * @exec: the parent is to execute another program
  * @ready: of the parent, what it was made for
+ * @wanted: the kind that is waited for, since all else has been; or NR_KINDS
  * @failures: that somebody told of
  * @wrong: bytes that were not what they must be
  * @accesses_failed: since nothing could be accessed there
@@ -212,6 +213,7 @@ struct arena {
 	int epoch;
 	int exec;
 	int ready;
+	int wanted;
 	int failures;
 	unsigned long wrong;
 	unsigned long accesses_failed;
@@ -634,7 +636,7 @@ static void exchange(struct mutator *m, unsigned int a)
 	__atomic_add_fetch(&arena->seg_hold[ga], 1, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&arena->seg_hold[gb], 1, __ATOMIC_SEQ_CST);
 	/* those that are at a store, through a window, let it happen */
-	end = now_us() + 200000;
+	end = now_us() + 1000000;
 	for (writer = WRITER_WINDOW; writer < NR_WRITERS; writer++)
 		while (load(&arena->active[writer]) && now_us() < end)
 			usleep(50);
@@ -862,9 +864,11 @@ static void mutate(struct mutator *m)
 	/* more of what needs more to come to something */
 	enum kind kind = DONTNEED + rnd(&m->seed, NOTIFIER + 2 - DONTNEED);
 	unsigned int seg = rnd(&m->seed, NR_SEGS);
+	int guest, ret, wanted = load(&arena->wanted);
 	struct part p;
-	int guest, ret;
 
+	if (wanted >= DONTNEED && wanted <= SPACE && rnd(&m->seed, 2))
+		kind = wanted;
 	if (!seg_trylock(seg))
 		return;
 	choose(m, seg, &p);
@@ -915,14 +919,16 @@ static void mutate(struct mutator *m)
 		did(kind);
 		break;
 	case COLLAPSE:
-		/* the first two segments of anonymous memory are a table */
-		madvise(HOST_AT, 4 * SEGMENT, MADV_HUGEPAGE);
-		madvise(HOST_AT + (seg & 2) * SEGMENT, 2 * SEGMENT,
-			MADV_COLLAPSE);
-		did(kind);
-		break;
 	case SPLIT:
-		thp_split(HOST_AT, 4 * SEGMENT);
+		/* what is there by chance is split, unless that is waited for */
+		if (kind == COLLAPSE || wanted == SPLIT) {
+			/* the first two segments of anonymous memory are a table */
+			madvise(HOST_AT, 4 * SEGMENT, MADV_HUGEPAGE);
+			madvise(HOST_AT + (seg & 2) * SEGMENT, 2 * SEGMENT,
+				MADV_COLLAPSE);
+		}
+		if (kind == SPLIT)
+			thp_split(HOST_AT, 4 * SEGMENT);
 		did(kind);
 		break;
 	case MIGRATE:
@@ -1254,8 +1260,12 @@ static const char *const vmstat_names[8] = {
 	"thp_split_pmd", "thp_fault_alloc", "cow_ksm", "pgscan_direct",
 };
 
-/* How many of these have to move; the others depend on the kernel. */
+/* By what these have to move; the others depend on the kernel. */
 #define VMSTAT_MUST	5
+
+static const enum kind vmstat_kinds[VMSTAT_MUST] = {
+	PAGEOUT, PAGEOUT, MIGRATE, COLLAPSE, SPLIT,
+};
 
 FIXTURE_SETUP(storm)
 {
@@ -1267,6 +1277,7 @@ FIXTURE_SETUP(storm)
 	anonymous = have_anonymous();
 	arena = shared_alloc(sizeof(*arena));
 	ASSERT_NE(MAP_FAILED, arena);
+	arena->wanted = NR_KINDS;
 	self->seed = run_seed();
 	printf("# seed %u\n", self->seed);
 	fflush(stdout);
@@ -1369,26 +1380,28 @@ static unsigned long long all_done(void)
 	return sum;
 }
 
-/* What has not happened yet, or NULL */
-static const char *left(FIXTURE_DATA(storm) *self)
+/* What has not happened yet, or NULL; and what does it, if that can be done */
+static const char *left(FIXTURE_DATA(storm) *self, int *wanted)
 {
 	int i;
 
-	for (i = 0; i < NR_KINDS; i++)
+	for (i = 0; i < NR_KINDS; i++) {
+		*wanted = i;
 		if (!load(&arena->done[i]))
 			return kind_names[i];
-	if (!anonymous)
-		return NULL;
-	for (i = 0; i < VMSTAT_MUST; i++)
+	}
+	for (i = 0; anonymous && i < VMSTAT_MUST; i++) {
+		*wanted = vmstat_kinds[i];
 		if (vmstat(vmstat_names[i]) == self->vmstat[i])
 			return vmstat_names[i];
-	return self->merged ? NULL : "pages merged by KSM";
+	}
+	*wanted = NR_KINDS;
+	return !anonymous || self->merged ? NULL : "pages merged by KSM";
 }
 
 /* One end, and a beginning of the same */
-static void end_something(FIXTURE_DATA(storm) *self, __u32 *seed)
+static void end_something(FIXTURE_DATA(storm) *self, enum kind kind, __u32 *seed)
 {
-	enum kind kind = KILL_PARENT + rnd(seed, 4);
 	int i, status, nr = rnd(seed, NR_HOLDERS);
 
 	if (kind == KILL_HOLDER) {
@@ -1452,8 +1465,8 @@ TEST_F_TIMEOUT(storm, window_and_parent_are_one_memory, FOREVER)
 {
 	__u64 now, moved_us = now_us(), next_us = now_us() + 1000000, end;
 	unsigned long long sum = 0, at_end_of_last = 0;
+	int i, status, kind, wanted = NR_KINDS;
 	__u32 seed;
-	int i, status;
 
 	if (!self->windows)
 		SKIP(return, "no windows without a TLB backend");
@@ -1468,9 +1481,12 @@ TEST_F_TIMEOUT(storm, window_and_parent_are_one_memory, FOREVER)
 		usleep(10000);
 		now = now_us();
 		self->merged = number_of(KSM "pages_sharing") ?: self->merged;
-		if (now > end + MORE_SECONDS * 1000000ULL ||
-		    (now > end && !left(self)))
-			break;
+		if (now > end) {
+			if (now > end + MORE_SECONDS * 1000000ULL ||
+			    !left(self, &wanted))
+				break;
+			store(&arena->wanted, wanted);
+		}
 		if (all_done() != sum) {
 			sum = all_done();
 			moved_us = now;
@@ -1489,7 +1505,9 @@ TEST_F_TIMEOUT(storm, window_and_parent_are_one_memory, FOREVER)
 		if (now < next_us || sum < at_end_of_last + 3000 ||
 		    load(&arena->ready) != load(&arena->epoch))
 			continue;
-		end_something(self, &seed);
+		kind = wanted >= KILL_PARENT && wanted <= EXEC ?
+		       wanted : KILL_PARENT + (int)rnd(&seed, 4);
+		end_something(self, kind, &seed);
 		at_end_of_last = all_done();
 		next_us = now_us() + 200000 + rnd(&seed, 800000);
 	}
@@ -1503,7 +1521,8 @@ TEST_F_TIMEOUT(storm, window_and_parent_are_one_memory, FOREVER)
 	close(space_fd);
 	ASSERT_EQ(0, arena->failures) TH_LOG("%s", arena->message);
 	EXPECT_EQ(0, arena->wrong);
-	EXPECT_EQ(NULL, left(self)) TH_LOG("nothing of: %s", left(self));
+	EXPECT_EQ(NULL, left(self, &wanted))
+		TH_LOG("nothing of: %s", left(self, &wanted));
 }
 
 TEST_HARNESS_MAIN
