@@ -203,7 +203,7 @@ FX_CASE(another_cpu_reads_no_page_that_is_gone)
 	unsigned int cpu = cpumask_any_but(cpu_online_mask,
 					   raw_smp_processor_id());
 	struct reader r = { .f = f, .addr = fx_map(f, 1), .seen = ROUNDS };
-	unsigned long deadline = jiffies + 60 * HZ;
+	unsigned long deadline = jiffies + 240 * HZ;
 	struct task_struct *t;
 	unsigned long i;
 
@@ -259,7 +259,7 @@ FX_CASE(a_second_zap_does_not_overtake_the_first)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(t));
 
 	/* the first has cleared the entry, and sleeps before it flushes */
-	mmext_test_flush_delay_us = 1000000;
+	mmext_test_flush_delay_us = 5000000;
 	wake_up_process(t);
 	while (fx_entry(f, r.addr) != FX_NONE)
 		schedule_timeout_uninterruptible(1);

@@ -31,6 +31,10 @@
 
 #include <linux/mmext.h>
 
+/* A busy host stops an emulated processor for long. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	120
+
 #define MMEXT_DEVICE	"/dev/mmext"
 #define MMEXT_SHARED	"/dev/mmext0"
 #define MMEXT_PARAM	"/sys/module/mmext/parameters/"

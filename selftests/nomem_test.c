@@ -1688,7 +1688,7 @@ static void sweep(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
 	fflush(stdout);
 }
 
-TEST_F_TIMEOUT(call, with_one_allocation_failing, 300)
+TEST_F_TIMEOUT(call, with_one_allocation_failing, 900)
 {
 	if (!have_injection())
 		SKIP(return, "no fault injection in this kernel");
@@ -1710,7 +1710,7 @@ static bool vmalloc_warns(void)
 	return !uname(&name) && !strncmp(name.release, "6.1.", 4);
 }
 
-TEST_F_TIMEOUT(call, with_two_allocations_failing, 300)
+TEST_F_TIMEOUT(call, with_two_allocations_failing, 900)
 {
 	if (!have_injection())
 		SKIP(return, "no fault injection in this kernel");
@@ -1812,7 +1812,7 @@ static long fill_hole(FIXTURE_DATA(group) *self, unsigned int n,
 	return len < 0 ? -err : 0;
 }
 
-TEST_F_TIMEOUT(group, is_charged_no_page_after_a_failure, 300)
+TEST_F_TIMEOUT(group, is_charged_no_page_after_a_failure, 900)
 {
 	unsigned int failing[64], nr = 0, failed = 0, n, i;
 	long long before, after;

@@ -271,7 +271,7 @@ TEST_F(page, a_spliced_page_outlives_the_region)
 
 static long futex(__u32 *addr, int op, __u32 val)
 {
-	struct timespec timeout = { .tv_sec = 20 };
+	struct timespec timeout = { .tv_sec = 100 };
 
 	return syscall(__NR_futex, addr, op, val, &timeout, NULL, 0);
 }
@@ -299,7 +299,7 @@ TEST_F(page, processes_share_a_futex)
 	}
 	wait_for(told, 1);
 	/* the one of another page has nobody waiting */
-	for (i = 0; i < 10000 && !woken; i++) {
+	for (i = 0; i < 60000 && !woken; i++) {
 		EXPECT_EQ(0, futex((__u32 *)PAGE(3), FUTEX_WAKE, 1));
 		woken = futex(here, FUTEX_WAKE, 1);
 		usleep(1000);

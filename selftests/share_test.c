@@ -271,7 +271,7 @@ TEST(exit_frees_the_pages)
 		_exit(0);
 	}
 	EXPECT_EQ(0, child_status(pid));
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 6000; i++) {
 		ASSERT_EQ(0, region_info(other, &info));
 		if (info.out_used == before.out_used)
 			break;
