@@ -723,7 +723,8 @@ static void break_ksm(struct mutator *m)
 		return;
 	if (!peek_word(next, &value) && value != QUIET_WORD)
 		fail("a store to page %u is seen in the next", page);
-	if (!poke_word(word, QUIET_WORD))
+	/* not through the window, which may be gone by now */
+	if (!poke_word(word_at(m->memory.base, page, 0), QUIET_WORD))
 		did(KSM_BREAK);
 }
 
@@ -942,6 +943,11 @@ static void mutate(struct mutator *m)
 		did(kind);
 		break;
 	case KSM_BREAK:
+		/* the quiet pages are of the first segment, which is to stay */
+		seg_unlock(seg);
+		seg = 0;
+		if (!seg_trylock(seg))
+			return;
 		if (loses_bytes(0))
 			break_ksm(m);
 		else

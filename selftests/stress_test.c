@@ -57,7 +57,7 @@
  * Longer if there is a kind of operation left that nobody came to, or on a slow
  * or busy machine few of those that the rest is about.
  */
-#define MORE_SECONDS	45
+#define MORE_SECONDS	300
 #define FEW_EXCHANGES	400
 /* Nobody has done anything for so long. */
 #define STUCK_SECONDS	120
