@@ -339,7 +339,7 @@ static long disk_differs(int direct, const char *host)
 	return differs;
 }
 
-TEST_F_TIMEOUT(file, writeback_under_a_window_loses_no_store, 300)
+TEST_F_TIMEOUT(file, writeback_under_a_window_loses_no_store, 600)
 {
 	struct rounds rounds = gmap_rounds(8);
 	int i, n;
@@ -385,7 +385,7 @@ TEST_F(file, loads_through_a_window_dirty_nothing)
 	EXPECT_GT(dirtied + PAGES / 4, vmstat("nr_dirtied"));
 }
 
-TEST_F_TIMEOUT(file, truncate_and_extend_under_a_window, 300)
+TEST_F_TIMEOUT(file, truncate_and_extend_under_a_window, 600)
 {
 	struct rounds rounds = gmap_rounds(20);
 	int i;

@@ -96,6 +96,7 @@ FIXTURE(race)
 	bool wide;
 	int rounds;
 	int overlaps;
+	int wanted;
 	__u32 random;
 };
 
@@ -111,6 +112,7 @@ FIXTURE_SETUP(race)
 	ASSERT_NE(MAP_FAILED, self->addr);
 	self->wide = delay_set(LOOKUP_DELAY, 0);
 	self->rounds = self->wide ? WIDE_ROUNDS : ROUNDS;
+	self->wanted = self->wide ? WIDE_ROUNDS / 2 : 0;
 	self->random = 2463534242U;
 	self->other.fd = self->fd;
 	self->other.addr = self->addr;
@@ -173,11 +175,10 @@ static void race_end(FIXTURE_DATA(race) *self, const char *delay)
 	wait_for(&o->done, o->start);
 }
 
-/* With the gap widened, the two sides meet: until they did often enough. */
-#define WANTED()	(self->wide ? self->rounds / 2 : 0)
+/* With the gap widened, the two sides meet: it goes on until they did, often. */
 #define MEETS_GO_ON(rounds, done) \
-	rounds_until(rounds, done, self->overlaps >= WANTED())
-#define EXPECT_OVERLAPS()	EXPECT_LE(WANTED(), self->overlaps)
+	rounds_until(rounds, done, self->overlaps >= self->wanted)
+#define EXPECT_OVERLAPS()	EXPECT_LE(self->wanted, self->overlaps)
 
 TEST_F_TIMEOUT(race, fault_during_an_exchange_shows_the_new_page, TIMEOUT)
 {
@@ -526,12 +527,15 @@ FIXTURE(second)
 	bool wide;
 	int rounds;
 	int overlaps;
+	int wanted;
 };
 
 BACKINGS(second);
 
 FIXTURE_SETUP(second)
 {
+	struct mmext_info info;
+
 	region_backing = variant->backing;
 	self->fd = region_open();
 	ASSERT_GE(self->fd, 0);
@@ -541,6 +545,10 @@ FIXTURE_SETUP(second)
 	ASSERT_EQ(0, put_byte(self->fd, page_size, VALUE_B));
 	self->wide = delay_set(FLUSH_DELAY, 0);
 	self->rounds = self->wide ? 2 * WIDE_ROUNDS : ROUNDS / 2;
+	ASSERT_EQ(0, region_info(self->fd, &info));
+	/* the kernel's own zap has no such gap to widen */
+	self->wanted = self->wide && info.out_tlb != MMEXT_TLB_KERNEL ?
+		       WIDE_ROUNDS : 0;
 	self->other.fd = self->fd;
 	self->other.addr = self->addr;
 	self->spinner.addr = (volatile __u8 *)self->addr;
@@ -596,14 +604,9 @@ static void zap_end(FIXTURE_DATA(second) *self, int expected)
 TEST_F_TIMEOUT(second, exchange_does_not_overtake_a_zap, TIMEOUT)
 {
 	struct rounds rounds = rounds_begin(self->rounds);
-	struct mmext_info info;
-	int i, wanted = WANTED();
+	int i;
 
-	ASSERT_EQ(0, region_info(self->fd, &info));
-	/* the kernel's own zap has no such gap to widen */
-	if (info.out_tlb == MMEXT_TLB_KERNEL)
-		wanted = 0;
-	for (i = 0; rounds_until(&rounds, i, self->overlaps >= wanted); i++) {
+	for (i = 0; MEETS_GO_ON(&rounds, i); i++) {
 		zap_start(self);
 		ASSERT_EQ(0, region_exchange(self->fd, 0, page_size,
 					     page_size));
@@ -611,7 +614,7 @@ TEST_F_TIMEOUT(second, exchange_does_not_overtake_a_zap, TIMEOUT)
 		ASSERT_EQ(0, self->other.result);
 		ASSERT_EQ(0, self->spinner.stale) TH_LOG("round %d", i);
 	}
-	EXPECT_LE(wanted, self->overlaps);
+	EXPECT_OVERLAPS();
 }
 
 TEST_F_TIMEOUT(second, free_does_not_overtake_a_zap, TIMEOUT)

@@ -192,7 +192,7 @@ struct said {
  * @epoch: of the parent: holders of another's windows end
  * @exec: the parent is to execute another program
  * @ready: of the parent, what it was made for
- * @wanted: the kind that is waited for, since all else has been; or NR_KINDS
+ * @wanted: once its time is over, a kind that has not been yet; or NR_KINDS
  * @failures: that somebody told of
  * @wrong: bytes that were not what they must be
  * @accesses_failed: since nothing could be accessed there
@@ -1266,9 +1266,10 @@ static const char *const vmstat_names[8] = {
 	"thp_split_pmd", "thp_fault_alloc", "cow_ksm", "pgscan_direct",
 };
 
-/* By what these have to move; the others depend on the kernel. */
+/* How many of these have to move; the others depend on the kernel. */
 #define VMSTAT_MUST	5
 
+/* What moves them */
 static const enum kind vmstat_kinds[VMSTAT_MUST] = {
 	PAGEOUT, PAGEOUT, MIGRATE, COLLAPSE, SPLIT,
 };
